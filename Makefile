@@ -1,0 +1,29 @@
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint bench clean
+
+$(STAMP): pyproject.toml
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (once) …"
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(RUN)/gateway demo
+
+test: $(STAMP)
+	$(RUN)/python -m pytest
+
+lint: $(STAMP)
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+bench: $(STAMP)
+	$(RUN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) demo bench-data .pytest_cache .mypy_cache .ruff_cache .hypothesis

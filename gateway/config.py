@@ -1,0 +1,486 @@
+"""``config.toml`` → frozen settings; every problem at once, each with its key and its remedy.
+
+Strict: an unknown key, a missing file, a secret written as a literal or a code that fails its check digit never starts. Relative paths
+are relative to the configuration's own folder. Secrets are references: ``env:NAME`` or ``file:PATH`` (:class:`SecretReference`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from gateway.catalog.identifiers import is_uscc
+from gateway.errors import ConfigError, Finding, Findings
+
+__all__ = [
+    "CsvSourceSettings",
+    "ExcelSourceSettings",
+    "ExchangeSettings",
+    "KeySettings",
+    "KeysSettings",
+    "LedgerSettings",
+    "LogSettings",
+    "NodeSettings",
+    "PeerSettings",
+    "ReceiveSettings",
+    "RetrySettings",
+    "SecretReference",
+    "Settings",
+    "SourceSettings",
+    "SqlSourceSettings",
+    "StoreSettings",
+    "inspect_settings",
+    "load_settings",
+]
+
+_DURATION = re.compile(r"(\d+)(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SecretReference:
+    """Where a secret stands; its value is read at the moment of use and never printed."""
+
+    reference: str
+    base: Path
+
+    def reveal(self) -> str:
+        """The secret itself. Raises ConfigError when the variable or file is missing or empty."""
+        kind, _, place = self.reference.partition(":")
+        try:
+            value = os.environ[place] if kind == "env" else (self.base / place).read_text("utf-8").strip()
+        except (KeyError, OSError, UnicodeDecodeError) as error:
+            raise ConfigError("secret-missing", reference=self.reference) from error
+        if not value:
+            raise ConfigError("secret-missing", reference=self.reference)
+        return value
+
+    def __repr__(self) -> str:
+        return f"SecretReference({self.reference})"
+
+
+def _refuse(code: str, **facts: object) -> PydanticCustomError:
+    """A finding inside validation: pydantic carries the code and facts to :func:`_finding`."""
+    return PydanticCustomError("config", "config", {"code": code, **facts})
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    raise _refuse("config-duration-invalid")
+
+
+def _code(value: object) -> object:
+    if not isinstance(value, str) or not is_uscc(value):
+        raise _refuse("config-code-invalid")
+    return value
+
+
+def _reference(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", value):
+        return value
+    raise _refuse("config-secret-literal")
+
+
+def _database(value: object) -> object:
+    """A database URL: by reference, or literal as long as it carries no password."""
+    if isinstance(value, str) and value.startswith(("env:", "file:")):
+        return _reference(value)
+    if not isinstance(value, str) or "://" not in value:
+        raise _refuse("config-url-invalid")
+    if urlsplit(value).password:
+        raise _refuse("config-secret-literal")
+    return value
+
+
+def _peer_url(value: object) -> object:
+    if not isinstance(value, str):
+        raise _refuse("config-url-invalid")
+    parts = urlsplit(value)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise _refuse("config-url-invalid")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise _refuse("config-url-not-https")
+    return value.rstrip("/")
+
+
+def _zone(value: object) -> object:
+    try:
+        return ZoneInfo(str(value))
+    except (KeyError, ValueError, OSError) as error:
+        raise _refuse("config-zone-unknown") from error
+
+
+def _listen(value: object) -> object:
+    host, _, port = str(value).rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise _refuse("config-listen-invalid")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Code = Annotated[str, BeforeValidator(_code)]
+Reference = Annotated[str, BeforeValidator(_reference)]
+DatabaseUrl = Annotated[str, BeforeValidator(_database)]
+PeerUrl = Annotated[str, BeforeValidator(_peer_url)]
+Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
+
+
+class _Section(BaseModel):
+    """A table of the configuration: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class NodeSettings(_Section):
+    """``[node]``: who we are."""
+
+    code: Code
+    name: str = Field(min_length=1)
+    data_dir: Path = Path("var")
+    mappings_dir: Path = Path("mappings")
+    time_zone: Zone = ZoneInfo("Asia/Shanghai")
+    language: Literal["zh-CN", "en"] = "zh-CN"
+
+
+class StoreSettings(_Section):
+    """``[store]``: where the journal lives. Empty means ``<data_dir>/gateway.db``."""
+
+    url: DatabaseUrl | None = None
+
+
+class KeySettings(_Section):
+    """``[keys.*]``: a certificate and the private key that belongs to it."""
+
+    certificate: Path
+    private_key: Reference
+
+
+class LedgerKeySettings(_Section):
+    """``[keys.ledger]``: the Ed25519 key that signs checkpoints."""
+
+    private_key: Reference
+
+
+class KeysSettings(_Section):
+    """``[keys]``: one key per purpose."""
+
+    signing: KeySettings
+    tls: KeySettings
+    ledger: LedgerKeySettings
+
+
+class LedgerSettings(_Section):
+    """``[ledger]``: where the head memory and the published tiles lie."""
+
+    head_memory: Path | None = None
+    publish_dir: Path | None = None
+
+
+class LogSettings(_Section):
+    """``[log]``: what the daemon writes to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class RetrySettings(_Section):
+    """How long a batch is tried again: bounded by attempts *and* by time."""
+
+    attempts: int = Field(default=8, ge=1, le=1000)
+    first: Duration = timedelta(seconds=30)
+    factor: float = Field(default=2.0, ge=1.0, le=10.0)
+    max: Duration = timedelta(hours=1)
+    give_up_after: Duration = timedelta(hours=48)
+
+
+class PeerSettings(_Section):
+    """``[peers.NAME]``: another organisation's node."""
+
+    code: Code
+    name: str = Field(min_length=1)
+    url: PeerUrl | None = None
+    certificates: tuple[Path, ...] = Field(min_length=1)
+    tls_certificates: tuple[Path, ...] = ()
+    token: Reference | None = None
+    retry: RetrySettings = RetrySettings()
+    timeout: Duration = timedelta(seconds=60)
+
+
+class SqlSourceSettings(_Section):
+    """``[sources.NAME]`` with ``kind = "sql"``."""
+
+    kind: Literal["sql"]
+    mapping: str
+    url: DatabaseUrl
+    query: str = Field(min_length=1)
+    cursor: str | None = None
+    overlap: Duration | int = timedelta(minutes=10)
+    mode: Literal["full", "cursor"] = "full"
+    null_cursor: Literal["include", "refuse"] = "include"
+    statement_timeout: Duration = timedelta(minutes=10)
+
+
+class CsvSourceSettings(_Section):
+    """``[sources.NAME]`` with ``kind = "csv"``."""
+
+    kind: Literal["csv"]
+    mapping: str
+    path: str = Field(min_length=1)
+    encoding: Literal["detect", "utf-8", "gb18030"] = "detect"
+    separator: Literal[",", ";", "\t"] = ","
+    complete: bool = False
+
+
+class ExcelSourceSettings(_Section):
+    """``[sources.NAME]`` with ``kind = "excel"``."""
+
+    kind: Literal["excel"]
+    mapping: str
+    path: str = Field(min_length=1)
+    complete: bool = False
+
+
+SourceSettings = Annotated[SqlSourceSettings | CsvSourceSettings | ExcelSourceSettings, Field(discriminator="kind")]
+
+
+class ExchangeSettings(_Section):
+    """``[exchanges.NAME]``: catalog + source + format + receiving node + schedule."""
+
+    catalog: str
+    source: str
+    format: str
+    peer: str
+    schedule: str | None = None
+    batch_size: int = Field(default=5000, ge=1, le=50_000)
+
+
+class ReceiveSettings(_Section):
+    """``[receive]``: which peers may send us which catalogs."""
+
+    listen: Annotated[str, BeforeValidator(_listen)] = "127.0.0.1:8443"
+    allow: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    format: str = "credit-2018"
+    max_package: int = Field(default=64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
+    tls: bool = True
+
+
+class _Document(_Section):
+    """The whole file."""
+
+    node: NodeSettings
+    store: StoreSettings = StoreSettings()
+    keys: KeysSettings
+    ledger: LedgerSettings = LedgerSettings()
+    log: LogSettings = LogSettings()
+    peers: Mapping[str, PeerSettings] = Field(default_factory=dict)
+    sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
+    exchanges: Mapping[str, ExchangeSettings] = Field(default_factory=dict)
+    receive: ReceiveSettings | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A configuration that may start. ``folder`` is where relative paths begin."""
+
+    file: Path
+    folder: Path
+    document: _Document
+
+    @property
+    def node(self) -> NodeSettings:
+        """Who we are."""
+        return self.document.node
+
+    @property
+    def peers(self) -> Mapping[str, PeerSettings]:
+        """The other organisations' nodes by name."""
+        return self.document.peers
+
+    @property
+    def sources(self) -> Mapping[str, SqlSourceSettings | CsvSourceSettings | ExcelSourceSettings]:
+        """Where rows are read, by name."""
+        return self.document.sources
+
+    @property
+    def exchanges(self) -> Mapping[str, ExchangeSettings]:
+        """The exchanges by name."""
+        return self.document.exchanges
+
+    def path(self, relative: Path | str) -> Path:
+        """A path of the configuration, made absolute."""
+        return self.folder / relative
+
+    def secret(self, reference: str) -> SecretReference:
+        """A reference of the configuration, ready to be revealed."""
+        return SecretReference(reference, self.folder)
+
+    def key_file(self, reference: str) -> Path:
+        """The file of a private key; keys come from files alone, whose mode can be checked. Raises ConfigError."""
+        kind, _, place = reference.partition(":")
+        if kind != "file":
+            raise ConfigError("key-not-file", reference=reference)
+        return self.folder / place
+
+    @property
+    def data_dir(self) -> Path:
+        """Journal, ledger and lock live below."""
+        return self.path(self.node.data_dir)
+
+    @property
+    def mappings_dir(self) -> Path:
+        """Catalogs, code lists, source mappings and formats live below."""
+        return self.path(self.node.mappings_dir)
+
+    @property
+    def store_url(self) -> str:
+        """The journal's database URL, secrets revealed."""
+        url = self.document.store.url
+        if url is None:
+            return f"sqlite:///{self.data_dir / 'gateway.db'}"
+        return self.database_url(url)
+
+    def database_url(self, url: str) -> str:
+        """A database URL with its reference revealed; a relative SQLite path starts at the configuration's folder."""
+        revealed = self.secret(url).reveal() if url.startswith(("env:", "file:")) else url
+        prefix, separator, place = revealed.partition(":///")
+        if separator and prefix.startswith("sqlite") and not Path(place).is_absolute():
+            return f"{prefix}:///{self.folder / place}"
+        return revealed
+
+    @property
+    def head_memory(self) -> Path:
+        """The file that remembers the newest signed head; best kept on another volume."""
+        return self.path(self.document.ledger.head_memory or self.node.data_dir / "head-memory")
+
+    @property
+    def publish_dir(self) -> Path:
+        """Where tiles and checkpoints are published."""
+        return self.path(self.document.ledger.publish_dir or self.node.data_dir / "ledger")
+
+
+def load_settings(file: Path) -> Settings:
+    """Read and check ``file``. Raises ConfigError when it cannot be read, Findings with every problem found in it."""
+    settings, findings = inspect_settings(file)
+    if settings is None or findings:
+        raise Findings(findings)
+    return settings
+
+
+def inspect_settings(file: Path) -> tuple[Settings | None, tuple[Finding, ...]]:
+    """The settings as far as they can be made out, with every problem found; for :mod:`gateway.checkup`, which goes on to look further.
+
+    Raises ConfigError when the file cannot be read at all.
+    """
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("config-unreadable", file=str(file)) from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("config-not-toml", file=str(file), place=str(error)) from error
+    try:
+        document = _Document.model_validate(raw)
+    except ValidationError as error:
+        return None, tuple(_finding(str(file), detail) for detail in error.errors())
+    settings = Settings(file=file, folder=file.resolve().parent, document=document)
+    return settings, (*_references(settings), *_files(settings))
+
+
+def _finding(file: str, detail: ErrorDetails) -> Finding:
+    """One pydantic error as a finding. The value itself is never shown: it may be a secret in the wrong place."""
+    key = ".".join(str(part) for part in detail["loc"] if part not in {"sql", "csv", "excel"})
+    facts = dict(detail.get("ctx") or {})
+    match detail["type"]:
+        case "config":
+            return Finding(code=str(facts.pop("code")), file=file, key=key, facts=facts)
+        case "extra_forbidden":
+            return Finding(code="config-key-unknown", file=file, key=key)
+        case "missing":
+            return Finding(code="config-key-missing", file=file, key=key)
+        case _:
+            return Finding(code="config-value-invalid", file=file, key=key, facts={"expected": detail["msg"]})
+
+
+def _references(settings: Settings) -> list[Finding]:
+    """Names that point nowhere, and names that cannot be used as names."""
+    file = str(settings.file)
+    findings = [
+        Finding(code="config-name-invalid", file=file, key=f"{table}.{name}")
+        for table, names in (
+            ("peers", settings.peers),
+            ("sources", settings.sources),
+            ("exchanges", settings.exchanges),
+        )
+        for name in names
+        if not _NAME.fullmatch(name)
+    ]
+
+    def unknown(key: str, name: str, known: Mapping[str, object]) -> None:
+        if name not in known:
+            known_names = ", ".join(known) or "-"
+            facts = {"name": name, "known": known_names}
+            findings.append(Finding(code="config-name-unknown", file=file, key=key, facts=facts))
+
+    for name, exchange in settings.exchanges.items():
+        unknown(f"exchanges.{name}.source", exchange.source, settings.sources)
+        unknown(f"exchanges.{name}.peer", exchange.peer, settings.peers)
+        peer = settings.peers.get(exchange.peer)
+        if peer is not None and peer.url is None:
+            findings.append(Finding(code="config-peer-without-url", file=file, key=f"peers.{exchange.peer}.url"))
+    for name, source in settings.sources.items():
+        if isinstance(source, SqlSourceSettings) and source.mode == "cursor" and source.cursor is None:
+            findings.append(Finding(code="config-cursor-missing", file=file, key=f"sources.{name}.cursor"))
+    receive = settings.document.receive
+    for name in receive.allow if receive else ():
+        unknown(f"receive.allow.{name}", name, settings.peers)
+    codes: dict[str, str] = {settings.node.code: "node"}
+    for name, peer in settings.peers.items():
+        if peer.code in codes:
+            facts = {"other": codes[peer.code]}
+            findings.append(Finding(code="config-code-twice", file=file, key=f"peers.{name}.code", facts=facts))
+        codes.setdefault(peer.code, f"peers.{name}")
+    return findings
+
+
+def _files(settings: Settings) -> list[Finding]:
+    """Files that the configuration names and that are not there."""
+    keys = settings.document.keys
+    named: list[tuple[str, str]] = [
+        ("keys.signing.certificate", str(keys.signing.certificate)),
+        ("keys.tls.certificate", str(keys.tls.certificate)),
+        ("keys.signing.private_key", keys.signing.private_key),
+        ("keys.tls.private_key", keys.tls.private_key),
+        ("keys.ledger.private_key", keys.ledger.private_key),
+    ]
+    for name, peer in settings.peers.items():
+        named += [(f"peers.{name}.certificates", str(path)) for path in peer.certificates]
+        named += [(f"peers.{name}.tls_certificates", str(path)) for path in peer.tls_certificates]
+    findings: list[Finding] = []
+    file = str(settings.file)
+    for key, place in named:
+        if key.endswith("private_key") and not place.startswith("file:"):
+            findings.append(Finding(code="config-key-not-file", file=file, key=key))
+        elif not settings.path(place.removeprefix("file:")).is_file():
+            facts = {"path": place.removeprefix("file:")}
+            findings.append(Finding(code="config-file-missing", file=file, key=key, facts=facts))
+    if not settings.mappings_dir.is_dir():
+        facts = {"path": str(settings.node.mappings_dir)}
+        findings.append(Finding(code="config-file-missing", file=file, key="node.mappings_dir", facts=facts))
+    return findings

@@ -1,0 +1,60 @@
+"""Structured logs: one line per unit of work, a named event, no payload, no key, no person.
+
+Lines go to standard error. Every text that arrives from outside is escaped before it is written (control characters, ANSI, bidirectional
+overrides), so a peer cannot forge a line; long values are cut; values under a secret's name are replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import TextIO
+
+import structlog
+
+__all__ = ["configure"]
+
+_LONGEST = 500
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_SECRET = re.compile(r"token|password|secret|private|authorization|cookie", re.IGNORECASE)
+# 15 or 18 digit identity numbers have no business in a log line, whatever field they arrive in.
+_PERSONAL = re.compile(r"(?<![0-9A-Za-z])(\d{6})\d{8}\d{2}(\d[0-9Xx])(?![0-9A-Za-z])")
+
+
+def _clean(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    escaped = _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    masked = _PERSONAL.sub(r"\1**********\2", escaped)
+    return masked if len(masked) <= _LONGEST else masked[:_LONGEST] + "…"
+
+
+def _redact(_logger: object, _name: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    for key, value in event.items():
+        event[key] = "***" if _SECRET.search(key) else _clean(value)
+    return event
+
+
+def configure(*, level: str = "info", style: str = "json", stream: TextIO | None = None) -> None:
+    """Set up logging for the process: ``style`` is ``json`` (for machines) or ``console`` (for a person at a terminal)."""
+    out = stream or sys.stderr
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=out.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            _redact,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )

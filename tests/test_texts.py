@@ -1,0 +1,78 @@
+"""Every code that is raised has its sentence in both languages, with the same facts."""
+
+from __future__ import annotations
+
+import ast
+import string
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import gateway
+from gateway.texts import LANGUAGES, fix_text, say_text
+
+PACKAGE = Path(gateway.__file__).parent
+
+
+def texts(language: str) -> dict[str, dict[str, str]]:
+    merged: dict[str, dict[str, str]] = {}
+    for file in sorted((PACKAGE / "texts" / language).glob("*.toml")):
+        merged.update(tomllib.loads(file.read_text("utf-8")))
+    return merged
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def raised_codes() -> dict[str, str]:
+    """Literal codes given to an error class or a finding, each with a place where it stands."""
+    found: dict[str, str] = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            place = f"{file.relative_to(PACKAGE)}:{node.lineno}"
+            if name.endswith("Error") and name not in {"ValueError", "TypeError", "KeyError"} and node.args:
+                first = node.args[0]
+                if isinstance(first, ast.Constant) and isinstance(first.value, str) and "-" in first.value:
+                    found[first.value] = place
+            if name in {"Finding", "_refuse"}:
+                values = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+                values += node.args[:1] if name == "_refuse" else []
+                for value in values:
+                    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                        found[value.value] = place
+    return found
+
+
+def test_every_raised_code_has_a_sentence() -> None:
+    codes = raised_codes()
+    assert len(codes) > 50
+    for language in LANGUAGES:
+        known = texts(language)
+        missing = {code: place for code, place in codes.items() if code not in known}
+        assert not missing, f"{language}: codes without a sentence: {missing}"
+
+
+def test_both_languages_say_the_same() -> None:
+    chinese, english = texts("zh-CN"), texts("en")
+    assert set(chinese) == set(english)
+    for code, parts in chinese.items():
+        assert set(parts) == set(english[code]) <= {"say", "fix"}, code
+        for part, text in parts.items():
+            assert placeholders(text) == placeholders(english[code][part]), f"{code}.{part}"
+
+
+def test_a_code_stands_in_one_file() -> None:
+    for language in LANGUAGES:
+        files = sorted((PACKAGE / "texts" / language).glob("*.toml"))
+        counted = Counter(code for file in files for code in tomllib.loads(file.read_text("utf-8")))
+        assert [code for code, count in counted.items() if count > 1] == []
+
+
+def test_a_missing_fact_or_sentence_never_raises() -> None:
+    assert say_text("no-such-code", "en", {"a": 1}) == "no-such-code a=1"
+    assert fix_text("no-such-code", "en", {}) == ""
+    assert "{reference}" in say_text("secret-missing", "zh-CN", {})
