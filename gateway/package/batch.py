@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC
@@ -10,7 +11,7 @@ from hmac import compare_digest
 from gateway.errors import PackageError
 from gateway.ledger.tree import root_of
 from gateway.package.container import BATCH
-from gateway.package.elements import DECLARATION, read_elements
+from gateway.package.elements import DECLARATION, read_elements, require_utf8
 from gateway.package.header import BatchDraft, BatchHeader, Count, Void, read_header, write_header
 from gateway.package.limits import Limits
 from gateway.package.record import NAMESPACE, BatchRecord, Operation, leaf, read_record, split_line
@@ -18,8 +19,10 @@ from gateway.package.record import NAMESPACE, BatchRecord, Operation, leaf, read
 __all__ = ["BuiltBatch", "ParsedBatch", "build_batch", "parse_batch"]
 
 _OPENING = DECLARATION + f'<Batch xmlns="{NAMESPACE}">\n'.encode("ascii")
-_BODY = b"\n<Body>\n"
+_BODY = b"<Body>\n"
 _CLOSING = b"</Body>\n</Batch>\n"
+_END = re.compile(rb"</Body>[ \t\n]*</Batch>[ \t\n]*\Z")
+_TAIL_BYTES = 256  # of white space at the end; more is nobody's habit
 _HEADER_ELEMENTS = 32
 
 
@@ -69,7 +72,7 @@ def build_batch(draft: BatchDraft, lines: Sequence[bytes], *, limits: Limits | N
     known["created_at"] = draft.created_at.astimezone(UTC).replace(microsecond=0)
     header = BatchHeader(**known, count=_count(operations), record_root=root_of(leaves))
     body = b"".join(line + b"\n" for line in lines)
-    return BuiltBatch(xml=_OPENING + write_header(header) + _BODY[1:] + body + _CLOSING, header=header)
+    return BuiltBatch(xml=_OPENING + write_header(header) + _BODY + body + _CLOSING, header=header)
 
 
 def _count(operations: Sequence[Operation]) -> Count:
@@ -90,11 +93,11 @@ def parse_batch(xml: bytes, *, limits: Limits | None = None) -> ParsedBatch:
     # 1. one UTF-8 document within its budget
     if len(xml) > limits.document_bytes:
         raise PackageError("document-too-large", document=BATCH, limit=limits.document_bytes)
-    if not xml.startswith(DECLARATION):
-        raise PackageError("document-declaration", document=BATCH)
+    require_utf8(xml, BATCH)
     # 2. the header, in the document that is left without the records
     body = xml.find(_BODY, 0, limits.header_bytes)
-    if body < 0 or b"\r" in xml[:body] or not xml.endswith(_CLOSING):
+    end = _END.search(xml, max(0, len(xml) - _TAIL_BYTES))
+    if body < 0 or b"\r" in xml[:body] or end is None:
         raise PackageError("batch-lines")
     first = body + len(_BODY)
     batch = read_elements(xml[:first] + _CLOSING, document=BATCH, namespace=NAMESPACE, elements=_HEADER_ELEMENTS)
@@ -102,7 +105,7 @@ def parse_batch(xml: bytes, *, limits: Limits | None = None) -> ParsedBatch:
     parts["Body"].only(())
     header = read_header(parts["Header"])
     # 3. as many lines as the header says
-    lines = xml[first : -len(_CLOSING)].split(b"\n")
+    lines = xml[first : end.start()].split(b"\n")
     if lines.pop():  # what follows the last newline
         raise PackageError("batch-lines")
     if len(lines) > limits.records:

@@ -6,15 +6,22 @@ of elements. With no document type there are no entities, so neither external en
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
 from gateway.errors import PackageError
 
-__all__ = ["DECLARATION", "Element", "read_elements"]
+__all__ = ["DECLARATION", "Element", "read_elements", "require_utf8"]
 
 DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+"""What we write. Others may declare the same in other quotes, or nothing: :func:`require_utf8`."""
+
+_DECLARED = re.compile(
+    rb"""<\?xml\s+version\s*=\s*(?:"1\.0"|'1\.0')"""
+    rb"""(?:\s+encoding\s*=\s*(?:"(?i:utf-8)"|'(?i:utf-8)'))?(?:\s+standalone\s*=\s*(?:"(?:yes|no)"|'(?:yes|no)'))?\s*\?>\s*"""
+)
 _DEPTH = 4
 
 
@@ -166,3 +173,13 @@ def read_elements(xml: bytes, *, document: str, namespace: str, elements: int, p
     if not xml.startswith(b"<"):  # a byte order mark, or blanks: expat would take them
         raise PackageError("document-declaration", document=document)
     return _Reader(document=document, namespace=namespace, prefixes=prefixes, elements=elements).read(xml)
+
+
+def require_utf8(xml: bytes, document: str) -> None:
+    """Whether ``xml`` declares XML 1.0 in UTF-8, or declares nothing, which means the same (XML 1.0 §4.3.3).
+
+    Raises PackageError ``document-declaration`` for any other encoding or version, and for a byte order mark.
+    """
+    right = _DECLARED.match(xml) is not None if xml.startswith(b"<?xml") else xml.startswith(b"<")
+    if not right:
+        raise PackageError("document-declaration", document=document)

@@ -16,7 +16,7 @@ from gateway.errors import PackageError
 from gateway.package.certificates import Certificate
 from gateway.package.cms import SignedBy
 from gateway.package.container import RECEIPT
-from gateway.package.elements import DECLARATION, Element, read_elements
+from gateway.package.elements import DECLARATION, Element, read_elements, require_utf8
 from gateway.package.forms import (
     BATCH_ID,
     CHECKPOINT,
@@ -200,8 +200,7 @@ def parse_receipt(xml: bytes, *, limits: Limits | None = None) -> Receipt:
     limits = limits or Limits()
     if len(xml) > limits.receipt_bytes:
         raise PackageError("document-too-large", document=RECEIPT, limit=limits.receipt_bytes)
-    if not xml.startswith(DECLARATION):
-        raise PackageError("document-declaration", document=RECEIPT)
+    require_utf8(xml, RECEIPT)
     elements = limits.records + len(_PARTS) + 1
     root = read_elements(xml, document=RECEIPT, namespace=_NAMESPACE, elements=elements)
     root.called("Receipt")

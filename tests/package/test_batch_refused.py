@@ -61,7 +61,7 @@ P = f'<Permit xmlns="{PERMIT}"/>'
 
 WRONG: list[tuple[str, str, Callable[[], bytes]]] = [
     ("empty", "document-declaration", lambda: b""),
-    ("no declaration", "document-declaration", lambda: XML.split(b"\n", 1)[1]),
+    ("other encoding", "document-declaration", lambda: XML.replace(b"UTF-8", b"GBK", 1)),
     ("byte order mark", "document-declaration", lambda: b"\xef\xbb\xbf" + XML),
     ("utf-16", "document-declaration", lambda: XML.decode().encode("utf-16")),
     ("gb 18030", "document-declaration", lambda: XML.replace(b"UTF-8", b"GB18030", 1)),
@@ -90,13 +90,13 @@ WRONG: list[tuple[str, str, Callable[[], bytes]]] = [
         "document-namespace",
         lambda: XML.replace(b"<Catalog>", b'<Catalog xmlns="urn:credit-exchange:batch:1">'),
     ),
-    ("carriage returns", "document-declaration", lambda: XML.replace(b"\n", b"\r\n")),
+    ("carriage returns", "batch-lines", lambda: XML.replace(b"\n", b"\r\n")),
     ("a carriage return in the header", "batch-lines", lambda: XML.replace(b"<Header>\n", b"<Header>\r\n")),
     ("body elsewhere", "batch-lines", lambda: XML.replace(b"<Body>\n", b"<Body>")),
     ("body with blanks", "batch-lines", lambda: XML.replace(b"<Body>\n", b"<Body >\n")),
     ("no end", "batch-lines", lambda: XML.removesuffix(b"</Batch>\n")),
-    ("no last newline", "batch-lines", lambda: XML[:-1]),
-    ("more after the end", "batch-lines", lambda: XML + b"\n"),
+    ("more after the end", "batch-lines", lambda: XML + b"<!-- -->"),
+    ("blanks without end", "batch-lines", lambda: XML + b" " * 300),
     ("records run into the end", "batch-lines", lambda: XML.replace(b"</Record>\n</Body>", b"</Record></Body>")),
     ("a header without end", "batch-lines", lambda: XML.replace(b"<Checkpoint>", b"<Checkpoint>" + b"x" * 70_000)),
     (
