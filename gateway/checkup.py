@@ -1,0 +1,224 @@
+"""``gateway check``: everything that can be looked at without changing anything, every problem at once.
+
+Configuration, mappings, keys and certificates, clock, journal, sources, peers: each part is looked at even when another one is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from gateway.app import Gateway, read_gateway
+from gateway.catalog.loader import Library
+from gateway.clock import Clock, Ids, instant
+from gateway.config import Settings, inspect_settings
+from gateway.errors import ExchangeError, Finding, Findings, GatewayError, Severity
+from gateway.ledger.memory import FileHeadMemory
+from gateway.mapping.format_model import Format
+from gateway.mapping.headings import find_columns
+from gateway.mapping.model import SourceMapping
+from gateway.mappings import Mappings
+from gateway.package.certificates import days_left, load_certificates, load_private_key
+
+__all__ = ["check_mappings", "check_node"]
+
+Part = TypeVar("Part")
+_SOON_DAYS: Final = 60
+_SKEW_SECONDS: Final = 300
+_BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that shows less has never been set
+
+
+def check_node(file: Path, clock: Clock, ids: Ids) -> list[Finding]:
+    """Every problem of the node that ``file`` configures. Raises ConfigError when the file cannot be read at all."""
+    settings, found = inspect_settings(file)
+    findings = list(found)
+    if settings is None:
+        return findings
+    with read_gateway(settings, clock=clock, ids=ids) as gateway:
+        checks = _Checks(settings, gateway, clock, findings)
+        checks.mappings()
+        checks.keys()
+        checks.clock()
+        checks.journal()
+        checks.sources()
+        asyncio.run(checks.peers())
+    return findings
+
+
+def check_mappings(mappings: Mappings) -> list[Finding]:
+    """Every problem in a mappings folder: catalogs, code lists, source mappings, formats."""
+    findings: list[Finding] = []
+    library = _taken(lambda: mappings.library, findings, str(mappings.folder))
+    if library is None:
+        return findings
+    _taken(lambda: mappings.sources, findings, str(mappings.folder / "sources"))
+    for name in mappings.format_names():
+        fmt = _taken(partial(mappings.format, name), findings, str(mappings.folder / "formats" / name))
+        if fmt is not None:
+            findings += fmt.warnings
+    return findings
+
+
+def _taken(part: Callable[[], Part], findings: list[Finding], file: str, key: str = "") -> Part | None:
+    """What ``part`` gives; its error, or every finding of it, is taken down instead when it raises."""
+    try:
+        return part()
+    except Findings as error:
+        findings += error.findings
+    except GatewayError as error:
+        findings.append(Finding(code=error.code, file=file, key=key, facts=error.facts))
+    return None
+
+
+class _Checks:
+    """Looks at one part after another and gathers findings."""
+
+    def __init__(self, settings: Settings, gateway: Gateway, clock: Clock, findings: list[Finding]) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._clock = clock
+        self._findings = findings
+        self._file = str(settings.file)
+
+    def mappings(self) -> None:
+        """The mappings folder, and how exchanges put its parts together."""
+        self._findings += check_mappings(self._gateway.mappings)
+        library = self._quietly(lambda: self._gateway.mappings.library)
+        if library is None:
+            return
+        mappings = self._quietly(lambda: self._gateway.mappings.sources) or {}
+        names = self._gateway.mappings.format_names()
+        formats = {name: self._quietly(partial(self._gateway.mappings.format, name)) for name in names}
+        self._exchanges(library, mappings, {name: fmt for name, fmt in formats.items() if fmt is not None})
+        today = self._clock.now().astimezone(self._settings.node.time_zone).date()
+        if library.working_days.assumed(today):
+            self._find("check-calendar-assumed", "codelists/working-days.csv", Severity.WARNING, year=today.year)
+
+    def _exchanges(
+        self, library: Library, mappings: Mapping[str, SourceMapping], formats: Mapping[str, Format]
+    ) -> None:
+        for name, exchange in self._settings.exchanges.items():
+            key = f"exchanges.{name}"
+            fmt = formats.get(exchange.format)
+            if exchange.catalog not in library.catalogs:
+                known = _names(library.catalogs)
+                self._find("check-catalog-unknown", f"{key}.catalog", name=exchange.catalog, known=known)
+            elif fmt is not None and exchange.catalog not in fmt.bindings:
+                self._find("check-format-without-catalog", f"{key}.format", name=fmt.id, catalog=exchange.catalog)
+            if fmt is None:
+                self._find("check-format-unusable", f"{key}.format", name=exchange.format, known=_names(formats))
+            source = self._settings.sources.get(exchange.source)
+            if source is None or not mappings:
+                continue
+            mapping = mappings.get(source.mapping)
+            if mapping is None:
+                place = f"sources.{exchange.source}.mapping"
+                self._find("check-mapping-unknown", place, name=source.mapping, known=_names(mappings))
+            elif mapping.catalog != exchange.catalog:
+                self._find("check-mapping-other-catalog", key, name=mapping.id, catalog=mapping.catalog)
+
+    def keys(self) -> None:
+        """Keys can be read and are ours alone, certificates belong to them and are in their time."""
+        keys = self._settings.document.keys
+        self._tried(lambda: self._gateway.signer, "keys.signing")
+        self._tried(lambda: self._gateway.note_signer, "keys.ledger")
+        self._tried(lambda: load_private_key(self._settings.key_file(keys.tls.private_key)), "keys.tls.private_key")
+        own = {"keys.signing.certificate": keys.signing.certificate, "keys.tls.certificate": keys.tls.certificate}
+        for key, path in own.items():
+            self._certificates(key, path)
+        for name, peer in self._settings.peers.items():
+            for path in peer.certificates:
+                self._certificates(f"peers.{name}.certificates", path)
+            for path in peer.tls_certificates:
+                self._certificates(f"peers.{name}.tls_certificates", path)
+
+    def _certificates(self, key: str, path: Path) -> None:
+        if not self._settings.path(path).is_file():
+            return  # told already, as a missing file
+        now = self._clock.now()
+        for certificate in self._tried(lambda: load_certificates(self._settings.path(path)), key) or ():
+            left = days_left(certificate, now)
+            until = certificate.not_valid_after_utc.date().isoformat()
+            if certificate.not_valid_before_utc > now:
+                self._find("check-certificate-early", key, path=str(path))
+            elif left < 0:
+                self._find("check-certificate-expired", key, path=str(path), until=until)
+            elif left < _SOON_DAYS:
+                self._find("check-certificate-expires", key, Severity.WARNING, path=str(path), until=until, days=left)
+
+    def clock(self) -> None:
+        """The clock is set, and has not gone back behind what was signed."""
+        now = self._clock.now()
+        if now < _BUILT:
+            self._find("check-clock-unset", "", now=instant(now))
+        remembered = self._tried(FileHeadMemory(self._settings.head_memory).read, "ledger.head_memory")
+        if remembered is not None and remembered.at > now:
+            self._find("check-clock-behind", "", now=instant(now), last=instant(remembered.at))
+
+    def journal(self) -> None:
+        """The state folder can be written by its owner alone."""
+        folder = self._settings.data_dir
+        if not self._settings.head_memory.parent.is_dir():
+            self._find("check-folder-missing", "ledger.head_memory", path=str(self._settings.head_memory.parent))
+        if folder.is_dir() and folder.stat().st_mode & 0o077:
+            self._find("check-folder-open", "node.data_dir", path=str(self._settings.node.data_dir))
+
+    def sources(self) -> None:
+        """Every source answers and has the columns that its mapping names."""
+        mappings = self._quietly(lambda: self._gateway.mappings.sources) or {}
+        for name, chosen in self._settings.sources.items():
+            mapping = mappings.get(chosen.mapping)
+            if mapping is None:
+                continue  # told with the mappings
+            self._tried(partial(self._probe, name, mapping), f"sources.{name}")
+
+    def _probe(self, name: str, mapping: SourceMapping) -> None:
+        source = self._gateway.source(name)
+        source.probe()
+        find_columns(mapping.columns(), source.columns(), mapping.id)
+
+    async def peers(self) -> None:
+        """Every peer that we send to answers, is who it should be, takes what we send, and its clock agrees with ours."""
+        for name, peer in self._settings.peers.items():
+            if peer.url is None:
+                continue
+            transport = self._tried(partial(self._gateway.transport, name), f"peers.{name}")
+            if transport is None:
+                continue
+            try:
+                info = await transport.node()
+            except ExchangeError as error:
+                place = f"peers.{name}.url"
+                self._findings.append(Finding(code=error.code, file=self._file, key=place, facts=error.facts))
+                continue
+            finally:
+                await transport.close()
+            if info.code != peer.code:
+                self._find("check-peer-other", f"peers.{name}.code", expected=peer.code, found=info.code)
+            for exchange in self._settings.exchanges.values():
+                if exchange.peer == name and exchange.catalog not in info.catalogs:
+                    self._find("check-peer-takes-not", f"peers.{name}", Severity.WARNING, catalog=exchange.catalog)
+            skew = None if info.time is None else abs((info.time - self._clock.now()).total_seconds())
+            if skew is not None and skew > _SKEW_SECONDS:
+                self._find("check-clock-skew", f"peers.{name}", Severity.WARNING, seconds=round(skew))
+
+    def _tried(self, part: Callable[[], Part], key: str) -> Part | None:
+        return _taken(part, self._findings, self._file, key)
+
+    @staticmethod
+    def _quietly(part: Callable[[], Part]) -> Part | None:
+        try:
+            return part()
+        except GatewayError:
+            return None
+
+    def _find(self, code: str, key: str, severity: Severity = Severity.ERROR, **facts: object) -> None:
+        self._findings.append(Finding(code=code, file=self._file, key=key, severity=severity, facts=facts))
+
+
+def _names(known: Iterable[str]) -> str:
+    return ", ".join(sorted(known)) or "-"

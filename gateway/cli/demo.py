@@ -1,0 +1,27 @@
+"""``gateway demo``: two nodes, one afternoon's work, on this machine alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.screen import say
+from gateway.demo.story import play
+
+__all__ = ["register"]
+
+
+def _demo(
+    folder: Annotated[Path, typer.Argument(help=say("demo-folder"))] = Path("demo"),
+    permits: Annotated[int, typer.Option(min=50, max=1_000_000, help=say("demo-permits"))] = 2_000,
+    penalties: Annotated[int, typer.Option(min=50, max=1_000_000, help=say("demo-penalties"))] = 600,
+    seed: Annotated[int, typer.Option(help=say("demo-seed"))] = 2018,
+) -> None:
+    raise typer.Exit(play(folder, permits=permits, penalties=penalties, seed=seed))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command("demo", help=say("help-demo"))(_demo)

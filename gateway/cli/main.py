@@ -1,0 +1,51 @@
+"""``gateway``: the commands, put together. ``GATEWAY_LANG=en`` speaks English."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from gateway import __version__
+from gateway.cli import audit, demo, journal, mapping, run, setup
+from gateway.cli.screen import fail, say
+from gateway.errors import GatewayError
+
+__all__ = ["app", "main"]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"gateway {__version__}\n")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    name="gateway", help=say("help"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+
+
+@app.callback(epilog=say("exit-codes"))
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help=say("help-version")),
+) -> None:
+    """Options that stand before any command."""
+
+
+for part in (setup, run, journal):
+    part.register(app)
+app.add_typer(mapping.app, name="mapping", help=say("help-mapping"))
+app.add_typer(audit.app, name="audit", help=say("help-audit"))
+demo.register(app)
+
+
+def main() -> None:
+    """The console script. Every error of ours ends as a sentence and an exit code, never as a traceback."""
+    try:
+        app(standalone_mode=True)
+    except GatewayError as error:
+        sys.exit(fail(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""``gateway mapping check | explain | try``: what mappings and formats say, and what they make of one row. No journal is needed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.markup import escape
+
+from gateway.checkup import check_mappings
+from gateway.cli.options import CONFIG, AsJson, Config
+from gateway.cli.screen import ExitCode, findings_table, language, print_json, say, screen, table
+from gateway.cli.setup import findings_json
+from gateway.config import inspect_settings
+from gateway.errors import ConfigError, Findings, Severity
+from gateway.mapping.document import DocumentPlan
+from gateway.mapping.format_table import FormatRow, explain_format
+from gateway.mapping.plan import RecordPlan
+from gateway.mapping.problems import problem_fix, problem_text
+from gateway.mapping.trial import RowStory, try_row
+from gateway.mappings import Mappings
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True)
+Folder = Annotated[Path | None, typer.Option("--mappings", help=say("mapping-folder"))]
+_ZONE = "Asia/Shanghai"
+
+
+def _mappings(config: Path, folder: Path | None) -> Mappings:
+    """The mappings folder named, or else that of the configuration, whatever else may be wrong with it."""
+    if folder is not None:
+        return Mappings(folder, _ZONE)
+    settings, findings = inspect_settings(config)
+    if settings is None:
+        raise Findings(findings)
+    return Mappings(settings.mappings_dir, settings.node.time_zone.key)
+
+
+@app.command("check", help=say("help-mapping-check"))
+def _check(config: Config = CONFIG, folder: Folder = None, as_json: AsJson = False) -> None:
+    mappings = _mappings(config, folder)
+    findings = check_mappings(mappings)
+    errors = sum(1 for finding in findings if finding.severity is Severity.ERROR)
+    if as_json:
+        print_json(findings_json(findings))
+    else:
+        findings_table(findings)
+        screen().print(say("findings", errors=errors, total=len(findings)) if findings else say("mapping-clean"))
+    if errors:
+        raise typer.Exit(ExitCode.FOUND)
+
+
+@app.command("explain", help=say("help-mapping-explain"))
+def _explain(
+    name: Annotated[str, typer.Argument(metavar="FORMAT", help=say("mapping-format"))],
+    config: Config = CONFIG,
+    folder: Folder = None,
+    catalog: Annotated[str | None, typer.Option(help=say("mapping-catalog"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    mappings = _mappings(config, folder)
+    fmt = mappings.format(name)
+    chosen = [mappings.catalog(catalog)] if catalog else [mappings.catalog(one) for one in fmt.bindings]
+    tables = {one.id: explain_format(fmt, one, language()) for one in chosen}
+    if as_json:
+        print_json({one: [asdict(row) for row in rows] for one, rows in tables.items()})
+        return
+    for one in chosen:
+        screen().print(
+            f"[bold]{escape(fmt.zh if language() == 'zh-CN' else fmt.en)}[/]  {fmt.id} {fmt.version}  {one.id}"
+        )
+        headings = ("target", "label", "field", "shape", "rule", "required", "why")
+        table(
+            [say(f"heading-{heading}") for heading in headings],
+            [
+                [row.target, row.label, row.field, row.shape, row.rules, row.demanded, _why(row)]
+                for row in tables[one.id]
+            ],
+        )
+        for fact in fmt.facts:
+            mark = f"[{say('profile')}] " if fact.profile else ""
+            screen().print(escape(f"{mark}{fact.zh if language() == 'zh-CN' else fact.en}"))
+
+
+def _why(row: FormatRow) -> str:
+    return f"{row.why} [{say('profile')}]".strip() if row.profile else row.why
+
+
+@app.command("try", help=say("help-mapping-try"))
+def _try(
+    name: Annotated[str, typer.Argument(metavar="MAPPING", help=say("mapping-source"))],
+    row: Annotated[Path, typer.Option("--row", help=say("mapping-row"))],
+    config: Config = CONFIG,
+    folder: Folder = None,
+    fmt: Annotated[str | None, typer.Option("--format", help=say("mapping-format"))] = None,
+    as_json: AsJson = False,
+) -> None:
+    mappings = _mappings(config, folder)
+    plan = mappings.record_plan(name)
+    frame = _one_row(row)
+    story = try_row(plan, frame)
+    problems: list[str] = []
+    if fmt is not None and story.good:
+        problems = _rendered(mappings.document_plan(mappings.format(fmt), plan.catalog), plan, frame)
+    if as_json:
+        print_json({**asdict(story), "format_problems": problems})
+    else:
+        _show(story, plan, problems)
+    if not story.good or problems:
+        raise typer.Exit(ExitCode.FOUND)
+
+
+def _one_row(file: Path) -> pl.DataFrame:
+    """A row from a JSON object, or from a CSV file with one heading and one row. Raises ConfigError ``row-unreadable``."""
+    try:
+        text = file.read_text("utf-8-sig")
+        read = json.loads(text) if file.suffix == ".json" else next(csv.DictReader(text.splitlines()))
+        frame = pl.DataFrame([read], infer_schema_length=1)
+    except (OSError, ValueError, StopIteration, pl.exceptions.PolarsError) as error:
+        raise ConfigError("row-unreadable", file=str(file)) from error
+    return frame.with_columns(pl.lit(file.name).alias("@row"))
+
+
+def _rendered(document: DocumentPlan, plan: RecordPlan, frame: pl.DataFrame) -> list[str]:
+    rendered = document.render(plan.map(frame).records)
+    return [problem_text(problem, plan.catalog, language()) for problem in rendered.problems.to_dicts()]
+
+
+def _show(story: RowStory, plan: RecordPlan, problems: list[str]) -> None:
+    out = screen()
+    rows = []
+    for field in story.fields:
+        label = field.zh if language() == "zh-CN" else field.en
+        steps = " → ".join(f"{step.rule}: {step.value}" for step in field.steps)
+        mark = "✗" if any(problem["weight"] == "reject" for problem in field.problems) else ""
+        rows.append([mark, label, field.source, field.local, steps, field.value])
+    headings = (
+        "",
+        say("heading-label"),
+        say("heading-column"),
+        say("heading-local"),
+        say("heading-steps"),
+        say("heading-value"),
+    )
+    table(headings, rows)
+    told = [problem for field in story.fields for problem in field.problems] + list(story.problems)
+    for problem in told:
+        colour = "red" if problem["weight"] == "reject" else "yellow"
+        out.print(f"[{colour}]{escape(problem_text(problem, plan.catalog, language()))}[/]  [dim]{problem['code']}[/]")
+        if fix := problem_fix(problem, plan.catalog, language()):
+            out.print(f"  [dim]→[/] {escape(fix)}")
+    for sentence in problems:
+        out.print(f"[red]{escape(sentence)}[/]")
+    out.print(say("try-good", key=story.key) if story.good and not problems else say("try-bad"))

@@ -1,0 +1,55 @@
+"""From a frame of problems to quarantine cases: one for every row that was rejected, with all its reasons and the row as it was read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+
+import polars as pl
+
+from gateway.store.quarantine import Case, Reason
+
+__all__ = ["cases_of", "first_reasons"]
+
+
+def cases_of(problems: pl.DataFrame, rows: pl.DataFrame, units: Mapping[str, str | None]) -> list[Case]:
+    """A case for every ``@row`` with a rejecting problem. ``rows`` has ``@row`` and whatever the unit will want to see of the row;
+    ``units`` tells the unit of a row, where that could be made out."""
+    rejected = _rejected(problems)
+    if not rejected:
+        return []
+    found = problems.filter(pl.col("@row").is_in(list(rejected)))
+    reasons: dict[str, list[Reason]] = {}
+    keys: dict[str, str | None] = {}
+    for problem in found.iter_rows(named=True):
+        row, key = problem.pop("@row"), problem.pop("@key")
+        reasons.setdefault(row, []).append(Reason(**problem))
+        keys[row] = keys.get(row) or key
+    cases = []
+    for values in rows.filter(pl.col("@row").is_in(list(rejected))).iter_rows(named=True):
+        locator = values.pop("@row")
+        text = json.dumps(values, ensure_ascii=False, default=str)
+        cases.append(
+            Case(
+                key=keys[locator],
+                locator=locator,
+                unit=units.get(locator),
+                row=text,
+                row_digest=hashlib.sha256(text.encode()).digest(),
+                reasons=tuple(reasons[locator]),
+            )
+        )
+    return cases
+
+
+def first_reasons(problems: pl.DataFrame) -> Counter[str]:
+    """How many rows were rejected, each counted once, under the code of its first rejecting problem."""
+    return Counter(_rejected(problems).values())
+
+
+def _rejected(problems: pl.DataFrame) -> dict[str, str]:
+    """Row → code of its first rejecting problem."""
+    rejecting = problems.filter(pl.col("weight") == "reject").unique("@row", keep="first", maintain_order=True)
+    return dict(rejecting.select("@row", "code").iter_rows())

@@ -1,0 +1,56 @@
+"""What an exchange is while it runs: its catalog, source and compiled plans, and the node it sends to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NewType
+
+from gateway.catalog.model import Catalog
+from gateway.delivery.core import Retry
+from gateway.exchange.port import Transport
+from gateway.mapping.document import DocumentPlan
+from gateway.mapping.gate import Gate
+from gateway.mapping.plan import RecordPlan
+from gateway.package.certificates import Certificate
+from gateway.package.forms import Node
+from gateway.sources.port import Source
+
+__all__ = ["Exchange", "Peer", "Progress", "Route", "route_of"]
+
+Route = NewType("Route", str)
+Progress = Callable[[str, int], None]
+"""Told after each unit of work: the stage (``read``, ``sealed``, ``reconciled``) and how many records it did."""
+
+
+def route_of(sender: str, catalog: str, receiver: str) -> Route:
+    """``sender/catalog/receiver``: the two nodes' codes and the catalog's id."""
+    return Route(f"{sender}/{catalog}/{receiver}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """The node at the other end: what it signs receipts with, how it is reached, and how long we try."""
+
+    node: Node
+    trusted: Sequence[Certificate]
+    transport: Transport
+    retry: Retry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One exchange (交换任务), ready to run. ``mapping_digest`` is SHA-256 (hex) over everything that decides what goes out."""
+
+    name: str
+    catalog: Catalog
+    source: Source
+    plan: RecordPlan
+    document: DocumentPlan
+    gate: Gate
+    format_id: str
+    format_version: str
+    peer: Peer
+    route: Route
+    batch_size: int
+    mapping_digest: str

@@ -1,0 +1,210 @@
+"""Records out of the store, into sealed batches: the second half of a run, up to commit B.
+
+Due records are rendered, checked against the format, pass libxml2's gate as a whole document and are sealed once. What fails goes into
+quarantine and stays due: it is tried again by every run, and goes out when the record, the mapping or the format was mended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from gateway.clock import Clock, Ids, instant
+from gateway.delivery.cases import cases_of, first_reasons
+from gateway.delivery.exchange import Exchange
+from gateway.errors import MappingError
+from gateway.mapping.canonical import decode
+from gateway.mapping.problems import PROBLEMS
+from gateway.package.batch import BuiltBatch, build_batch
+from gateway.package.cms import Signer
+from gateway.package.container import BATCH
+from gateway.package.forms import Node
+from gateway.package.header import BatchDraft, FormatReference
+from gateway.package.manifest import build_manifest
+from gateway.package.record import Operation, Reason, record_line
+from gateway.package.sealing import seal
+from gateway.store import batches, quarantine, records, shares
+from gateway.store.database import Database
+from gateway.store.entries import DurableLog
+from gateway.store.quarantine import Stage
+
+__all__ = ["Sealed", "Sealer"]
+
+_SALT_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """What became of one helping of due records. ``batch_id`` is None when none of them could be sealed."""
+
+    batch_id: str | None
+    upsert: int = 0
+    withdraw: int = 0
+    quarantined_by: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        """How many records were sealed."""
+        return self.upsert + self.withdraw
+
+
+class Sealer:
+    """Seals batches of ``node`` with ``signer``."""
+
+    def __init__(self, *, database: Database, node: Node, signer: Signer, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._node = node
+        self._signer = signer
+        self._clock = clock
+        self._ids = ids
+
+    def seal(self, exchange: Exchange, run_id: str, numbers: Sequence[int]) -> Sealed:
+        """Seal the records with these ids, in this order, as the next batch of the exchange's route.
+
+        Raises MappingError ``gate-refused`` when the document as a whole fails libxml2's gate, StoreError, PackageError.
+        """
+        with self._database.read() as conn:
+            stored = records.fetch(conn, numbers)
+        bodies, problems = self._render(exchange, stored)
+        lines = [(record, line) for record in stored if (line := _line(record, bodies)) is not None]
+        built, found = self._build(exchange, lines)
+        if found is not None:
+            problems = pl.concat([problems, found])
+            refused = set(found["@key"])
+            lines = [(record, line) for record, line in lines if record.key not in refused]
+        self._commit(exchange, run_id, stored, lines, built, problems)
+        upsert = sum(1 for record, _ in lines if record.op == Operation.UPSERT)
+        return Sealed(
+            batch_id=built.header.batch_id if lines else None,
+            upsert=upsert,
+            withdraw=len(lines) - upsert,
+            quarantined_by=first_reasons(problems),
+        )
+
+    @staticmethod
+    def _render(exchange: Exchange, stored: Sequence[records.StoredRecord]) -> tuple[dict[str, str], pl.DataFrame]:
+        """Body by key for every record that the format can carry, and why the others cannot."""
+        upserts = [record for record in stored if record.op == Operation.UPSERT]
+        if not upserts:
+            return {}, pl.DataFrame(schema=PROBLEMS)
+        keys = pl.Series("@key", [record.key for record in upserts], dtype=pl.String)
+        frame = decode([record.content for record in upserts], exchange.catalog).with_columns(keys, keys.alias("@row"))
+        rendered = exchange.document.render(frame)
+        return dict(rendered.frame.select("@key", "body").iter_rows()), rendered.problems
+
+    def _build(
+        self, exchange: Exchange, lines: Sequence[tuple[records.StoredRecord, bytes]]
+    ) -> tuple[BuiltBatch, pl.DataFrame | None]:
+        """The document that passed the gate, and the problems of the records that had to be left out for it."""
+        built = self._draft(exchange, [line for _, line in lines])
+        refused = exchange.gate.check(built.xml)
+        if not refused:
+            return built, None
+        envelope = next((error for error in refused if error.record is None), None)
+        if envelope is not None:
+            raise MappingError("gate-refused", format=exchange.format_id, line=envelope.line, code=envelope.code)
+        bad = {error.record for error in refused}
+        found = [
+            (key, key, "", error.target, error.code, "reject", error.value_class, error.expected)
+            for error in refused
+            if error.record is not None and (key := lines[error.record][0].key)
+        ]
+        built = self._draft(exchange, [line for index, (_, line) in enumerate(lines) if index not in bad])
+        again = exchange.gate.check(built.xml)
+        if again:
+            raise MappingError("gate-refused", format=exchange.format_id, line=again[0].line, code=again[0].code)
+        return built, pl.DataFrame(found, schema=PROBLEMS, orient="row")
+
+    def _draft(self, exchange: Exchange, lines: Sequence[bytes]) -> BuiltBatch:
+        now = self._clock.now()
+        with self._database.read() as conn:
+            sequence, previous = batches.next_in_route(conn, exchange.route)
+        newest = DurableLog(self._database).newest_checkpoint()
+        draft = BatchDraft(
+            batch_id=self._ids.uuid(now),
+            sequence=sequence,
+            previous_batch_id=previous,
+            sender=self._node,
+            receiver=exchange.peer.node,
+            catalog=exchange.catalog.id,
+            format=FormatReference(id=exchange.format_id, version=exchange.format_version),
+            mapping_digest=exchange.mapping_digest,
+            created_at=now,
+            salt=self._ids.bytes(_SALT_BYTES),
+            checkpoint=newest.note.decode() if newest else "",
+        )
+        return build_batch(draft, lines)
+
+    def _commit(
+        self,
+        exchange: Exchange,
+        run_id: str,
+        stored: Sequence[records.StoredRecord],
+        lines: Sequence[tuple[records.StoredRecord, bytes]],
+        built: BuiltBatch,
+        problems: pl.DataFrame,
+    ) -> None:
+        header, now = built.header, self._clock.now()
+        at = instant(now)
+        units = {record.key: record.unit for record in stored}
+        rows = pl.DataFrame({"@row": list(units), "content": [record.content for record in stored]})
+        cases = cases_of(problems, rows, units)
+        sealed = [record for record, _ in lines]
+        source = exchange.source.name
+        package = seal(BATCH, built.xml, self._signer, now) if lines else b""
+        # Commit B: the batch with its number and its exact bytes, before any byte leaves. A crash before it: the records are still due,
+        # and the number is still free. After it: every attempt, whenever it is made, sends these bytes.
+        with self._database.begin() as conn:
+            quarantine.note(
+                conn, cases, exchange=exchange.name, source=source, stage=Stage.FORMAT, run_id=run_id, at=at
+            )
+            quarantine.close_keys(
+                conn,
+                [record.key for record in sealed],
+                exchange=exchange.name,
+                source=source,
+                stage=Stage.FORMAT,
+                at=at,
+            )
+            if not lines:
+                return
+            batches.add_batch(
+                conn,
+                batches.NewBatch(
+                    id=header.batch_id,
+                    exchange=exchange.name,
+                    route=exchange.route,
+                    sequence=header.sequence,
+                    previous_id=header.previous_batch_id,
+                    run_id=run_id,
+                    total=header.count.total,
+                    upsert=header.count.upsert,
+                    withdraw=header.count.withdraw,
+                    stop_share=header.count.stop_share,
+                    record_root=header.record_root.hex(),
+                    mapping_digest=header.mapping_digest,
+                    format=f"{exchange.format_id} {exchange.format_version}",
+                    package_sha256=hashlib.sha256(package).hexdigest(),
+                    manifest_sha256=hashlib.sha256(build_manifest(BATCH, built.xml)).hexdigest(),
+                    signer_key_id=self._signer.key_id,
+                    checkpoint=header.checkpoint,
+                    created_at=at,
+                    next_attempt_at=at,
+                    give_up_at=instant(now + exchange.peer.retry.give_up_after),
+                ),
+                package,
+            )
+            shares.seal(conn, exchange.name, header.batch_id, [(record.id, record.version) for record in sealed])
+
+
+def _line(record: records.StoredRecord, bodies: Mapping[str, str]) -> bytes | None:
+    """The record's line in a batch; None when the format cannot carry it."""
+    op = Operation(record.op)
+    if op is not Operation.UPSERT:
+        return record_line(record.key, record.version, op, reason=Reason(code=record.reason or op.value))
+    body = bodies.get(record.key)
+    return None if body is None else record_line(record.key, record.version, op, body)

@@ -1,0 +1,75 @@
+"""The mappings folder of a node, read once: catalogs and code lists, source mappings, formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from gateway.catalog.loader import Library, load_catalogs
+from gateway.catalog.model import Catalog
+from gateway.errors import ConfigError
+from gateway.mapping.document import DocumentPlan
+from gateway.mapping.format_loader import load_format
+from gateway.mapping.format_model import Format
+from gateway.mapping.loader import load_source_mapping, load_source_mappings
+from gateway.mapping.model import SourceMapping
+from gateway.mapping.plan import RecordPlan
+
+__all__ = ["Mappings"]
+
+
+class Mappings:
+    """What ``folder`` says; its parts are read when first asked for. ``zone`` is where an instant becomes a calendar day."""
+
+    def __init__(self, folder: Path, zone: str) -> None:
+        self.folder = folder
+        self._zone = zone
+        self._formats: dict[str, Format] = {}
+
+    @cached_property
+    def library(self) -> Library:
+        """Catalogs and code lists. Raises Findings."""
+        return load_catalogs(self.folder)
+
+    @cached_property
+    def sources(self) -> Mapping[str, SourceMapping]:
+        """Every source mapping by id. Raises Findings with the mistakes of all."""
+        return load_source_mappings(self.folder, self.library)
+
+    def format_names(self) -> list[str]:
+        """The folders below ``formats/``."""
+        folder = self.folder / "formats"
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+
+    def format(self, name: str) -> Format:
+        """A format by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
+        if name not in self.format_names():
+            raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
+        if name not in self._formats:
+            self._formats[name] = load_format(self.folder / "formats" / name, self.library)
+        return self._formats[name]
+
+    def catalog(self, name: str) -> Catalog:
+        """A catalog by its id. Raises ConfigError ``catalog-unknown``."""
+        try:
+            return self.library.catalogs[name]
+        except KeyError:
+            raise ConfigError("catalog-unknown", catalog=name, known=", ".join(self.library.catalogs)) from None
+
+    def record_plan(self, mapping_id: str) -> RecordPlan:
+        """How rows become records by one source mapping. Raises ConfigError ``mapping-unknown``, Findings."""
+        path = self.folder / "sources" / f"{mapping_id}.toml"
+        if not path.is_file():
+            known = sorted(entry.stem for entry in (self.folder / "sources").glob("*.toml"))
+            raise ConfigError("mapping-unknown", mapping=mapping_id, known=", ".join(known) or "-")
+        mapping = load_source_mapping(path, self.library)
+        return RecordPlan(mapping, self.catalog(mapping.catalog), self.library, time_zone=self._zone)
+
+    def checking_plan(self, catalog: str) -> RecordPlan:
+        """The checks of a catalog alone, as a receiver uses them."""
+        return RecordPlan(None, self.catalog(catalog), self.library, time_zone=self._zone)
+
+    def document_plan(self, fmt: Format, catalog: Catalog) -> DocumentPlan:
+        """How records of a catalog are written in a format. Raises MappingError."""
+        return DocumentPlan(fmt, catalog, self.library)

@@ -1,0 +1,179 @@
+"""The records that this node holds, one for every key of a source, each at its newest version.
+
+Bulk values are named tuples, not dataclasses: a run makes one for every row, and the driver binds a tuple as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select, text
+
+from gateway.errors import StoreError
+from gateway.store.bulk import count_in, execute_many, select_in, stream
+from gateway.store.tables import record
+
+__all__ = [
+    "ChangedRecord",
+    "Held",
+    "NewRecord",
+    "StoredRecord",
+    "add",
+    "change",
+    "counts",
+    "fetch",
+    "held",
+    "present",
+    "take_back",
+]
+
+
+class Held(NamedTuple):
+    """What is known of a key. ``op`` is ``upsert``, ``withdraw`` or ``stop-share``."""
+
+    id: int
+    version: int
+    digest: bytes
+    op: str
+
+
+class NewRecord(NamedTuple):
+    """A record met for the first time. ``content`` is canonical JSON, ``digest`` its 32 bytes, ``deadline`` a day ``YYYY-MM-DD``."""
+
+    key: str
+    digest: bytes
+    content: str
+    unit: str | None
+    deadline: str | None
+
+
+class ChangedRecord(NamedTuple):
+    """New content for a record that is held."""
+
+    id: int
+    digest: bytes
+    content: str
+    unit: str | None
+    deadline: str | None
+
+
+class StoredRecord(NamedTuple):
+    """A record as it goes out. ``content`` of one that was taken back is the last that it had."""
+
+    id: int
+    source: str
+    key: str
+    version: int
+    op: str
+    unit: str | None
+    deadline: str | None
+    reason: str | None
+    content: str
+
+
+def held(conn: Connection, catalog: str, source: str, keys: Sequence[str]) -> dict[str, Held]:
+    """What is held under ``keys``; keys that are not held are left out."""
+    rows = select_in(
+        conn,
+        "SELECT key, id, version, digest, op FROM record WHERE catalog = ? AND source = ? AND key IN (*)",
+        (catalog, source),
+        keys,
+    )
+    return {key: Held(number, version, digest, op) for key, number, version, digest, op in rows}
+
+
+def add(conn: Connection, rows: Sequence[NewRecord], *, catalog: str, source: str, run_id: str, at: str) -> list[int]:
+    """Store records at version 1, to be shared; returns their ids in order.
+
+    A key that is held already, or twice in ``rows``, ends the transaction with StoreError ``store-constraint``.
+    """
+    ids = _new_ids(conn, len(rows))
+    execute_many(
+        conn,
+        "INSERT INTO record (id, catalog, source, key, version, digest, op, unit, deadline, run_id, changed_at) "
+        "VALUES (?, ?, ?, ?, 1, ?, 'upsert', ?, ?, ?, ?)",
+        [
+            (number, catalog, source, key, digest, unit, deadline, run_id, at)
+            for number, (key, digest, _, unit, deadline) in zip(ids, rows, strict=True)
+        ],
+    )
+    execute_many(
+        conn,
+        "INSERT INTO record_content (record_id, content) VALUES (?, ?)",
+        [(number, row[2]) for number, row in zip(ids, rows, strict=True)],
+    )
+    return ids
+
+
+def _new_ids(conn: Connection, count: int) -> list[int]:
+    """Ids that nobody has. In SQLite the transaction holds the only right to write, so the next numbers are free."""
+    if conn.dialect.name == "postgresql":
+        serial = text("SELECT nextval(pg_get_serial_sequence('record', 'id')) FROM generate_series(1, :count)")
+        return list(conn.scalars(serial, {"count": count}))
+    first = (conn.scalar(select(func.max(record.c.id))) or 0) + 1
+    return list(range(first, first + count))
+
+
+def change(conn: Connection, rows: Sequence[ChangedRecord], *, run_id: str, at: str) -> None:
+    """Store new content under the next version. The record is shared (again): whatever took it back is undone.
+
+    So this is for the caller to decide: a record under ``stop-share`` must not come back because its row is still in the source.
+    """
+    execute_many(
+        conn,
+        "UPDATE record SET version = version + 1, digest = ?, op = 'upsert', reason = NULL, unit = ?, deadline = ?, "
+        "run_id = ?, changed_at = ? WHERE id = ?",
+        [(digest, unit, deadline, run_id, at, number) for number, digest, _, unit, deadline in rows],
+    )
+    execute_many(
+        conn, "UPDATE record_content SET content = ? WHERE record_id = ?", [(row.content, row.id) for row in rows]
+    )
+
+
+def take_back(conn: Connection, ids: Sequence[int], *, op: str, reason: str, run_id: str, at: str) -> int:
+    """Withdraw records (``withdraw``) or stop sharing them (``stop-share``) under the next version; returns how many it changed.
+
+    Those that are under ``op`` already stay as they are.
+    """
+    return count_in(
+        conn,
+        "UPDATE record SET version = version + 1, op = ?, reason = ?, run_id = ?, changed_at = ? "
+        "WHERE op <> ? AND id IN (*)",
+        (op, reason, run_id, at, op),
+        ids,
+    )
+
+
+def present(conn: Connection, catalog: str, source: str) -> Iterator[int]:
+    """The ids of the records that are shared (``upsert``), in no particular order. Read it to the end before writing."""
+    for (number,) in stream(
+        conn, "SELECT id FROM record WHERE catalog = ? AND source = ? AND op = 'upsert'", (catalog, source)
+    ):
+        yield number
+
+
+def fetch(conn: Connection, ids: Sequence[int]) -> list[StoredRecord]:
+    """The records with these ids, in this order. Raises StoreError ``record-missing``."""
+    found = {
+        row[0]: StoredRecord._make(row)
+        for row in select_in(
+            conn,
+            "SELECT id, source, key, version, op, unit, deadline, reason, content "
+            "FROM record JOIN record_content ON record_id = id WHERE id IN (*)",
+            (),
+            ids,
+        )
+    }
+    try:
+        return [found[number] for number in ids]
+    except KeyError as missing:
+        raise StoreError("record-missing", record=missing.args[0]) from None
+
+
+def counts(conn: Connection, catalog: str, source: str | None = None) -> Mapping[str, int]:
+    """How many records of a catalog stand under each op."""
+    query = select(record.c.op, func.count()).where(record.c.catalog == catalog).group_by(record.c.op)
+    if source is not None:
+        query = query.where(record.c.source == source)
+    return dict(conn.execute(query).tuples().all())

@@ -1,0 +1,105 @@
+"""SIGKILL before and after every commit of a run, on either side: nothing lost, nothing doubled, once in the ledger.
+
+What the two nodes hold at the end is compared by :func:`audited`, which reads both databases with the standard library alone and
+shares no code with the gateway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sqlite3
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gateway.store import batches
+from tests.delivery.test_exchange import proved
+from tests.nodes import Nodes, lay_nodes, permit, run_once
+
+RUN_COMMITS = 17
+"""A first run of two batches commits so often; one more than that ends by itself, which the last test holds."""
+
+
+@pytest.fixture
+def nodes(tmp_path: Path) -> Nodes:
+    nodes = lay_nodes(tmp_path)
+    nodes.business.write([permit(number) for number in range(1, 7)])
+    return nodes
+
+
+async def killed(nodes: Nodes, part: str, at: int, when: str) -> int:
+    folder = nodes.bureau if part == "run" else nodes.province
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.delivery.dying",
+        str(folder.path),
+        part,
+        str(at),
+        when,
+        cwd=Path(__file__).parents[2],
+    )
+    return await asyncio.wait_for(process.wait(), 60)
+
+
+def audited(nodes: Nodes) -> None:
+    """Source, receiver and both ledgers agree: I1, I3 and I5 of the promise, from the files themselves."""
+    with contextlib.closing(sqlite3.connect(nodes.business.file)) as source:
+        wanted = {key for (key,) in source.execute("SELECT XK_WSH FROM permits")}
+    with contextlib.closing(sqlite3.connect(nodes.province.path / "var" / "gateway.db")) as there:
+        held = {
+            key: version
+            for key, version, op in there.execute("SELECT key, version, op FROM inbox_record")
+            if op == "upsert"
+        }
+        received = [row for row in there.execute("SELECT id, sequence, counts FROM inbox_batch ORDER BY sequence")]
+        told = [json.loads(leaf) for (leaf,) in there.execute("SELECT leaf FROM entry ORDER BY idx")]
+    with contextlib.closing(sqlite3.connect(nodes.bureau.path / "var" / "gateway.db")) as here:
+        ledger = [json.loads(leaf) for (leaf,) in here.execute("SELECT leaf FROM entry ORDER BY idx")]
+        states = Counter(state for (state,) in here.execute("SELECT state FROM batch"))
+    assert set(held) == wanted, "every record is there, and no other"
+    assert set(held.values()) == {1}, "no record was changed on the way"
+    assert sum(json.loads(counts)["created"] for _, _, counts in received) == len(wanted), "each was created once"
+    assert [sequence for _, sequence, _ in received] == list(range(1, len(received) + 1)), "no gap"
+    assert set(states) == {"reconciled"}
+    for entries, kind in ((ledger, "batch.reconciled"), (told, "batch.received")):
+        counted = Counter(entry["batch_id"] for entry in entries if entry["kind"] == kind)
+        assert counted == Counter(batch_id for batch_id, _, _ in received), f"each batch has one {kind}"
+    assert sum(entry["sealed"] for entry in ledger if entry["kind"] == "run.closed") <= len(wanted)
+
+
+async def finished(nodes: Nodes) -> None:
+    """The normal code, started again as often as it takes; nothing is repaired by hand but the waiting time."""
+    async with nodes.province_listening() as province:
+        for _ in range(3):
+            with nodes.bureau.open() as bureau:
+                with bureau.database.begin() as conn:
+                    for batch in batches.open_batches(conn):
+                        if batch.state in {"ready", "waiting", "unknown"}:
+                            batches.put_off(conn, batch.id, next_attempt_at=batch.created_at)
+                        elif batch.state == "sending":
+                            # The dead process's lease has to end; the test does not wait for it.
+                            conn.exec_driver_sql("UPDATE batch SET lease_until = created_at WHERE id = ?", (batch.id,))
+                await run_once(bureau)
+                assert proved(bureau)
+        assert proved(province)
+    audited(nodes)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("at", range(RUN_COMMITS))
+async def test_the_sender_is_killed(nodes: Nodes, at: int, when: str) -> None:
+    async with nodes.province_listening():
+        assert await killed(nodes, "run", at, when) == -signal.SIGKILL
+    await finished(nodes)
+
+
+async def test_the_sender_has_no_more_commits_than_are_tried(nodes: Nodes) -> None:
+    async with nodes.province_listening():
+        assert await killed(nodes, "run", RUN_COMMITS, "before") == 0
+    await finished(nodes)
