@@ -42,7 +42,10 @@ HOMES: dict[str, tuple[set[str], str]] = {
     "sqlalchemy": ({"store", "sources"}, "databases are read as sources or kept as the journal"),
     "alembic": ({"store"}, "migrations belong to the journal"),
     "fastexcel": ({"sources"}, "workbooks are sources"),
-    "polars": ({"sources", "mapping", "delivery", "cli"}, "rows are frames from the source to the document, and one row on trial"),
+    "polars": (
+        {"sources", "mapping", "delivery", "cli"},
+        "rows are frames from the source to the document, and one row on trial",
+    ),
     "stdnum": ({"catalog"}, "identifiers are catalog knowledge"),
     "chinese_calendar": ({"catalog"}, "working days are catalog knowledge"),
     "pydantic": ({"config", "catalog"}, "texts that people edit are validated with it"),
@@ -201,3 +204,19 @@ def test_the_project_speaks_of_itself_alone() -> None:
     top |= {"README.md", "README.zh-CN.md", "LICENSE", "CHANGELOG.md", "Makefile", "demo", "bench-data"}
     extra = {entry.name for entry in ROOT.iterdir() if not entry.name.startswith(".")} - top
     assert not extra, f"nothing else stands at the top level: {sorted(extra)}"
+
+
+def test_polars_format_is_not_used() -> None:
+    strays = [
+        f"{file.relative_to(ROOT)}"
+        for file in files()
+        if any(
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and (node.value.id, node.attr) == ("pl", "format")
+            for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        )
+    ]
+    assert not strays, (
+        f"pl.format of polars 2.1 panics on a column whose first chunk is empty; pl.concat_str does not: {strays}"
+    )

@@ -1,0 +1,194 @@
+"""The gate that every outgoing document passes, whatever the checks said before: libxml2 validates it against its
+schemas.
+
+libxml2 works outside the interpreter's lock. An ``XMLSchema`` of lxml keeps the errors of its last validation, so
+every thread has its own. Nothing that libxml2 says about a document goes on in its own words, because it quotes
+values.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from typing import Any, Final
+
+from lxml import etree
+
+from gateway.catalog.model import Catalog, Deadline
+from gateway.errors import MappingError
+from gateway.mapping.explain import Explainer, Explanation
+from gateway.mapping.format_model import Format
+from gateway.mapping.problems import problem_text
+from gateway.mapping.safe_xml import parse_safely, parse_schema
+from gateway.texts import DEFAULT_LANGUAGE, say_text
+
+__all__ = ["Gate", "GateError", "compile_schema"]
+
+_BATCH: Final = "urn:credit-exchange:batch:1"
+_RECORDS: Final = f"{{{_BATCH}}}Body/{{{_BATCH}}}Record"
+_REASON: Final = f"{{{_BATCH}}}Reason"
+_NAMED: Final = re.compile(r"Element '(?:\{[^}]*\})?([^']*)'")
+"""How every message of libxml2's schema validator begins."""
+_INSIDE: Final = 4
+"""Batch, Body, Record, and the element in it: so many steps lead to what stands in a record."""
+
+
+_NO_LABELS: Final = Catalog(
+    id="",
+    version="",
+    zh="",
+    en="",
+    standard="",
+    subject_kinds=(),
+    key=(),
+    unit="",
+    deadline=Deadline(field="", working_days=0),
+    fields=(),
+)
+"""The gate knows a format and no catalog: places are named as the format names them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateError:
+    """One thing wrong in a document. ``record`` counts the records from 0; None means the envelope.
+
+    ``code``, ``target`` (the place in the record, or the envelope's element), ``expected`` and ``value_class`` are
+    those of a record's problem; no value is shown.
+    """
+
+    record: int | None
+    line: int
+    code: str
+    target: str
+    expected: str = ""
+    value_class: str = ""
+
+    def say(self, language: str = DEFAULT_LANGUAGE) -> str:
+        """The error as a sentence."""
+        if self.record is None:
+            return say_text(self.code, language, {"line": self.line})
+        problem = {
+            "field": self.target,
+            "source": self.target,
+            "code": self.code,
+            "value_class": self.value_class,
+            "expected": self.expected,
+        }
+        return problem_text(problem, _NO_LABELS, language)
+
+
+def compile_schema(file: str, texts: Mapping[str, bytes]) -> etree.XMLSchema:
+    """libxml2's schema from ``file`` of ``texts``; what it includes and imports comes from ``texts`` too.
+
+    Raises MappingError ``schema-unusable``.
+    """
+    try:
+        return etree.XMLSchema(parse_schema(file, texts))
+    except etree.XMLSchemaParseError as error:
+        raise MappingError("schema-unusable", schema=file, detail=str(error)[:300]) from error
+
+
+class Gate:
+    """The schemas of one format, alone (for single records) and together with the envelope (for batches)."""
+
+    def __init__(self, fmt: Format) -> None:
+        self._fmt = fmt
+        self._explainer = Explainer(fmt)
+        self._local = threading.local()
+        self._envelope = (resources.files("gateway.package") / "schemas" / "batch-1.xsd").read_bytes()
+        # Both are compiled now, so that a schema that libxml2 refuses is known at the start.
+        self._record_schema()
+        self._batch_schema()
+
+    def accepts(self, record: etree._Element) -> bool:
+        """Whether one record's element is valid by itself."""
+        return bool(self._record_schema().validate(record))
+
+    def explain(self, record: etree._Element) -> tuple[Explanation, ...]:
+        """What is wrong with one record's element; never empty."""
+        return self._explainer.explain(record)
+
+    def check(self, document: bytes) -> tuple[GateError, ...]:
+        """Everything wrong in a whole batch document, in its order; empty when it may go out.
+
+        Raises MappingError when it is no well-formed XML, has a DOCTYPE or is not UTF-8.
+        """
+        root = parse_safely(document)
+        schema = self._batch_schema()
+        if schema.validate(root):
+            return ()
+        found = [error for entry in _entries(schema) if (error := _envelope_error(entry)) is not None]
+        for index, record in enumerate(root.iterfind(_RECORDS)):
+            for body in record:
+                if body.tag != _REASON and not self.accepts(body):
+                    found += self._record_errors(index, body)
+        if not found:
+            # Refused, and neither the envelope nor a record by itself is wrong: nothing may pass on a guess.
+            found = [
+                GateError(record=None, line=entry.line, code="envelope-invalid", target="")
+                for entry in _entries(schema)
+            ]
+        return tuple(sorted(found, key=lambda error: error.line))
+
+    def _record_errors(self, index: int, record: etree._Element) -> list[GateError]:
+        return [
+            GateError(
+                record=index,
+                line=_line(record),
+                code=explanation.code,
+                target=explanation.target,
+                expected=explanation.expected,
+                value_class=explanation.value_class,
+            )
+            for explanation in self.explain(record)
+        ]
+
+    def _record_schema(self) -> etree.XMLSchema:
+        schema = getattr(self._local, "record", None)
+        if schema is None:
+            schema = self._local.record = compile_schema(self._fmt.schema_file, self._fmt.schemas())
+        return schema
+
+    def _batch_schema(self) -> etree.XMLSchema:
+        schema = getattr(self._local, "batch", None)
+        if schema is None:
+            format_file = f"format/{self._fmt.schema_file}"
+            both = (
+                '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">'
+                f'<xs:import namespace="{_BATCH}" schemaLocation="batch.xsd"/>'
+                f'<xs:import namespace="{escape(self._fmt.schema.namespace)}" schemaLocation="{format_file}"/>'
+                "</xs:schema>"
+            )
+            texts = {f"format/{path}": data for path, data in self._fmt.schemas().items()}
+            texts |= {"both.xsd": both.encode(), "batch.xsd": self._envelope}
+            schema = self._local.batch = compile_schema("both.xsd", texts)
+        return schema
+
+
+def _envelope_error(entry: Any) -> GateError | None:
+    """libxml2's entry about the envelope; None for one about a record's element, which is explained apart."""
+    steps = [step for step in (entry.path or "").split("/") if step and not step.startswith("@")]
+    named = _NAMED.match(entry.message)
+    name = named[1] if named is not None else ""
+    if len(steps) < _INSIDE:
+        return GateError(record=None, line=entry.line, code="envelope-invalid", target=name)
+    if len(steps) == _INSIDE and name == "Reason":
+        index = re.search(r"\[(\d+)\]$", steps[_INSIDE - 2])
+        position = int(index[1]) - 1 if index is not None else 0
+        return GateError(record=position, line=entry.line, code="schema-violation", target=name, expected="Reason")
+    return None
+
+
+def _entries(schema: etree.XMLSchema) -> list[Any]:
+    """The errors of the schema's last validation; lxml does not cap them, and lines beyond 65,535 are told right."""
+    log: Any = schema.error_log
+    return list(log)
+
+
+def _line(record: etree._Element) -> int:
+    line: Any = record.sourceline
+    return line or 0

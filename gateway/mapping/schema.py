@@ -1,0 +1,206 @@
+"""What an XSD demands, as plain values: elements, attributes, the groups that order them, and the simple types at the
+leaves.
+
+xmlschema (XSD 1.0, which libxml2 knows too) reads the schema from a local folder; nothing outside that folder is
+opened. The tree is read step by step, so that a schema with recursive types is no trouble: only what is bound or
+required is ever walked.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+from xmlschema import XMLSchema10, XMLSchemaException
+from xmlschema.exceptions import XMLSchemaWarning
+from xmlschema.validators import XsdAnyElement, XsdElement, XsdGroup, XsdType
+
+from gateway.errors import MappingError
+from gateway.mapping.xsd_types import SimpleType, read_simple_type
+
+__all__ = ["Attribute", "Element", "Group", "Model", "Schema", "Wildcard", "load_schema", "local_name", "namespace_of"]
+
+# Warnings are caught process-wide; two schemas are not read at once.
+_loading = threading.Lock()
+
+
+class Model(StrEnum):
+    """How the members of a group stand together."""
+
+    SEQUENCE = "sequence"
+    CHOICE = "choice"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """An attribute. ``name`` is ``local`` or ``{namespace}local``; ``fixed`` is the only value it may have, if there
+    is one.
+    """
+
+    name: str
+    type: SimpleType
+    required: bool
+    fixed: str | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Element:
+    """An element where it stands. ``max_occurs`` None means without limit; ``type`` None means that it holds
+    elements, not text.
+
+    ``note`` is the schema's own documentation of it. ``content`` is read on demand.
+    """
+
+    name: str
+    min_occurs: int
+    max_occurs: int | None
+    abstract: bool
+    fixed: str | None
+    type: SimpleType | None
+    attributes: tuple[Attribute, ...]
+    note: str
+    _source: Any = field(repr=False, compare=False)
+
+    def content(self) -> Group | None:
+        """The group of child elements; None for an element that holds text or nothing."""
+        content = getattr(self._source.type, "content", None)
+        return _group(content) if isinstance(content, XsdGroup) else None
+
+    def children(self) -> Iterator[Element]:
+        """Every element that may stand directly in this one, in schema order, from whatever group."""
+        group = self.content()
+        if group is not None:
+            yield from group.elements()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Members in order, with the number of times that the whole may stand."""
+
+    model: Model
+    min_occurs: int
+    max_occurs: int | None
+    members: tuple[Element | Group | Wildcard, ...]
+
+    def elements(self) -> Iterator[Element]:
+        """The elements of this group and of the groups in it."""
+        for member in self.members:
+            if isinstance(member, Element):
+                yield member
+            elif isinstance(member, Group):
+                yield from member.elements()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wildcard:
+    """A place for elements that the schema does not name; the gateway never writes there."""
+
+    required: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """A schema. ``roots`` are its global elements by ``{namespace}local``; ``source`` is xmlschema's object, which
+    explains refusals.
+    """
+
+    namespace: str
+    roots: Mapping[str, Element]
+    source: XMLSchema10 = field(repr=False, compare=False)
+
+
+def load_schema(folder: Path, file: str) -> Schema:
+    """The schema in ``folder / file`` with all it includes and imports from there.
+
+    Raises MappingError ``schema-unusable`` when it is no valid XSD 1.0, or when something it needs is missing or lies
+    outside the folder.
+    """
+    home = folder.resolve()
+    try:
+        with _loading, warnings.catch_warnings():
+            # A failed import is only a warning to xmlschema; to us it means that part of the document would go
+            # unchecked.
+            warnings.simplefilter("error", XMLSchemaWarning)
+            source = XMLSchema10(
+                str(home / file), defuse="always", allow="sandbox", base_url=str(home), use_fallback=False
+            )
+    except (XMLSchemaException, XMLSchemaWarning, ParseError, OSError, ValueError) as error:
+        raise MappingError("schema-unusable", schema=file, detail=_first_line(error)) from error
+    elements = (_element(element) for element in source.maps.elements.values() if isinstance(element, XsdElement))
+    return Schema(
+        namespace=source.target_namespace, roots={element.name: element for element in elements}, source=source
+    )
+
+
+def local_name(name: str) -> str:
+    """``local`` of ``{namespace}local``."""
+    return name.rpartition("}")[2]
+
+
+def namespace_of(name: str) -> str:
+    """``namespace`` of ``{namespace}local``; ``""`` for a name in no namespace."""
+    return name[1:].partition("}")[0] if name.startswith("{") else ""
+
+
+def _element(source: XsdElement) -> Element:
+    kind = source.type
+    text = kind.is_simple() or (kind.has_simple_content() and not kind.has_mixed_content())
+    return Element(
+        name=str(source.name),
+        min_occurs=source.min_occurs,
+        max_occurs=source.max_occurs,
+        abstract=source.abstract,
+        fixed=source.fixed,
+        type=read_simple_type(kind) if text else None,
+        attributes=tuple(_attributes(kind)),
+        note=_note(source) or _note(kind),
+        _source=source,
+    )
+
+
+def _attributes(kind: XsdType) -> Iterator[Attribute]:
+    for name, attribute in getattr(kind, "attributes", {}).items():
+        if name is None or attribute.use == "prohibited":  # None is xs:anyAttribute
+            continue
+        yield Attribute(
+            name=name,
+            type=read_simple_type(attribute.type),
+            required=attribute.use == "required",
+            fixed=attribute.fixed,
+            note=_note(attribute) or _note(attribute.type),
+        )
+
+
+def _group(source: XsdGroup) -> Group:
+    members: list[Element | Group | Wildcard] = []
+    for member in source:
+        if isinstance(member, XsdElement):
+            members.append(_element(member))
+        elif isinstance(member, XsdGroup):
+            members.append(_group(member))
+        elif isinstance(member, XsdAnyElement):
+            members.append(Wildcard(required=member.min_occurs > 0))
+    return Group(
+        model=Model(source.model), min_occurs=source.min_occurs, max_occurs=source.max_occurs, members=tuple(members)
+    )
+
+
+def _note(source: Any) -> str:
+    """The documentation, all languages, on one line."""
+    annotation = source.annotation
+    texts = [element.text or "" for element in annotation.documentation] if annotation is not None else []
+    return " ".join(" ".join(text.split()) for text in texts).strip()
+
+
+def _first_line(error: BaseException) -> str:
+    """The heart of an explanation; xmlschema adds the component and its path below it."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300]
