@@ -15,8 +15,8 @@ __all__ = ["register"]
 
 def _demo(
     folder: Annotated[Path, typer.Argument(help=say("demo-folder"))] = Path("demo"),
-    permits: Annotated[int, typer.Option(min=50, max=1_000_000, help=say("demo-permits"))] = 2_000,
-    penalties: Annotated[int, typer.Option(min=50, max=1_000_000, help=say("demo-penalties"))] = 600,
+    permits: Annotated[int, typer.Option(min=200, max=1_000_000, help=say("demo-permits"))] = 2_000,
+    penalties: Annotated[int, typer.Option(min=100, max=1_000_000, help=say("demo-penalties"))] = 600,
     seed: Annotated[int, typer.Option(help=say("demo-seed"))] = 2018,
 ) -> None:
     raise typer.Exit(play(folder, permits=permits, penalties=penalties, seed=seed))
