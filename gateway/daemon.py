@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
@@ -15,14 +16,18 @@ _TICK = 5.0  # seconds; the ledger promises a checkpoint at least once a minute 
 _log = structlog.get_logger()
 
 
-async def serve(gateway: Gateway, stop: asyncio.Event) -> None:
+async def serve(gateway: Gateway, stop: asyncio.Event, *, tell: Callable[[str], None] | None = None) -> None:
     """Receive until ``stop`` is set; then take no more, finish what is in work, sign what is new.
+
+    ``tell`` is told the address once peers can connect.
 
     Raises ConfigError where nothing is configured to be received, LedgerError when the ledger contradicts itself.
     """
     listener = gateway.listener()
     await listener.start()
     _log.info("daemon.ready", node=gateway.node.code, url=listener.url)
+    if tell is not None:
+        tell(listener.url)
     try:
         while not stop.is_set():
             with suppress(TimeoutError):

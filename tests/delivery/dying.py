@@ -1,32 +1,35 @@
-"""A process that kills itself at its n-th commit: just before it becomes durable, or just after. Run as a program by the kill tests.
+"""A process that kills itself at its n-th commit: just before it becomes durable, or just after.
 
-python -m tests.delivery.dying FOLDER run|serve N before|after
+Children are forked from a server that has everything imported and nothing running: a kill costs no start-up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 import gateway.app
-from gateway.clock import RandomIds, SystemClock
-from gateway.config import load_settings
 from gateway.daemon import serve
 from gateway.store.database import Connection, Database
 from tests.nodes import Folder, run_once
+
+_LONGEST = 120.0
+_server = multiprocessing.get_context("forkserver")
+_server.set_forkserver_preload(["tests.delivery.dying"])
 
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def dying(at: int, *, before: bool) -> type[Database]:
+def _dying(at: int, *, before: bool) -> type[Database]:
     """A database whose ``at``-th writing transaction (from 0) is the process's last: undone with it, or done and never told."""
     numbers = count()
 
@@ -44,28 +47,53 @@ def dying(at: int, *, before: bool) -> type[Database]:
     return Dying
 
 
-async def _serve(folder: Folder) -> None:
-    settings = load_settings(folder.path / "config.toml")
-    with gateway.app.open_gateway(settings, what="serve", clock=SystemClock(), ids=RandomIds()) as opened:
-        listener = opened.listener()
-        await listener.start()
-        sys.stdout.write(f"{listener.url}\n")
-        sys.stdout.flush()
-        await listener.stop()
-        await serve(opened, asyncio.Event())
+def _inject(at: int, when: str) -> None:
+    """Whatever opens the journal in this process gets one that dies."""
+    vars(gateway.app)["Database"] = _dying(at, before=when == "before")
 
 
-def main(folder: str, part: str, at: str, when: str) -> None:
-    """Work until the end, or until the chosen commit."""
-    # The injection: whatever opens the journal in this process gets one that dies.
-    setattr(gateway.app, "Database", dying(int(at), before=when == "before"))  # noqa: B010 — not a name that mypy knows here
-    node = Folder(Path(folder))
-    if part == "serve":
-        asyncio.run(_serve(node))
-    else:
-        with node.open() as opened:
-            asyncio.run(run_once(opened))
+def _run(folder: Path, at: int, when: str) -> None:
+    _inject(at, when)
+    with Folder(folder).open() as opened:
+        asyncio.run(run_once(opened))
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+async def _serve_until_killed(folder: Path, told: Pipe) -> None:
+    with Folder(folder).open() as opened:
+        stop = asyncio.Event()
+        serving = asyncio.create_task(serve(opened, stop, tell=told.send))
+        await serving
+
+
+def _serve(folder: Path, at: int, when: str, told: Pipe) -> None:
+    _inject(at, when)
+    asyncio.run(_serve_until_killed(folder, told))
+
+
+async def run_until_killed(folder: Path, at: int, when: str) -> int:
+    """A run of the node in ``folder``, killed ``before`` or ``after`` its ``at``-th commit; its exit code: -9 when it was."""
+    process = _server.Process(target=_run, args=(folder, at, when))
+    process.start()
+    await asyncio.to_thread(process.join, _LONGEST)
+    code = process.exitcode
+    process.kill()
+    assert code is not None, "the run neither ended nor died"
+    return code
+
+
+@contextmanager
+def serving_until_killed(folder: Path, at: int, when: str) -> Iterator[str]:
+    """The node in ``folder`` serves until its ``at``-th commit; the block gets its address, if it lives to tell it."""
+    here, there = _server.Pipe(duplex=False)
+    process = _server.Process(target=_serve, args=(folder, at, when, there))
+    process.start()
+    there.close()
+    try:
+        try:
+            url = str(here.recv()) if here.poll(_LONGEST) else ""
+        except EOFError:
+            url = ""
+        yield url
+    finally:
+        process.kill()
+        process.join()
