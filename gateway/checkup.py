@@ -184,8 +184,8 @@ class _Checks:
     async def peers(self) -> None:
         """Every peer that we send to answers, is who it should be, takes what we send, and its clock agrees with ours."""
         for name, peer in self._settings.peers.items():
-            if peer.url is None:
-                continue
+            if peer.url is None or not all(self._settings.path(path).is_file() for path in peer.tls_certificates):
+                continue  # a missing file is told already
             transport = self._tried(partial(self._gateway.transport, name), f"peers.{name}")
             if transport is None:
                 continue

@@ -57,13 +57,17 @@ class Mappings:
         except KeyError:
             raise ConfigError("catalog-unknown", catalog=name, known=", ".join(self.library.catalogs)) from None
 
-    def record_plan(self, mapping_id: str) -> RecordPlan:
-        """How rows become records by one source mapping. Raises ConfigError ``mapping-unknown``, Findings."""
-        path = self.folder / "sources" / f"{mapping_id}.toml"
+    def source_mapping(self, name: str) -> SourceMapping:
+        """A source mapping by its id. Raises ConfigError ``mapping-unknown``, Findings."""
+        path = self.folder / "sources" / f"{name}.toml"
         if not path.is_file():
             known = sorted(entry.stem for entry in (self.folder / "sources").glob("*.toml"))
-            raise ConfigError("mapping-unknown", mapping=mapping_id, known=", ".join(known) or "-")
-        mapping = load_source_mapping(path, self.library)
+            raise ConfigError("mapping-unknown", mapping=name, known=", ".join(known) or "-")
+        return load_source_mapping(path, self.library)
+
+    def record_plan(self, mapping_id: str) -> RecordPlan:
+        """How rows become records by one source mapping. Raises ConfigError ``mapping-unknown``, Findings."""
+        mapping = self.source_mapping(mapping_id)
         return RecordPlan(mapping, self.catalog(mapping.catalog), self.library, time_zone=self._zone)
 
     def checking_plan(self, catalog: str) -> RecordPlan:

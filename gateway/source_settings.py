@@ -7,14 +7,17 @@ from typing import assert_never
 from gateway.clock import Clock
 from gateway.config import CsvSourceSettings, ExcelSourceSettings, Settings, SqlSourceSettings
 from gateway.mappings import Mappings
+from gateway.sources.csv_file import CsvSource
+from gateway.sources.excel_file import ExcelSource
 from gateway.sources.port import Source
 from gateway.sources.sql import SqlSource
+from gateway.sources.template import Template
 
 __all__ = ["build_source"]
 
 
 def build_source(settings: Settings, name: str, mappings: Mappings, clock: Clock) -> Source:
-    """The source called ``name``. Raises ConfigError when a secret is missing."""
+    """The source called ``name``. Raises ConfigError when a secret is missing, Findings when its mapping cannot be used."""
     chosen = settings.sources[name]
     match chosen:
         case SqlSourceSettings():
@@ -30,8 +33,26 @@ def build_source(settings: Settings, name: str, mappings: Mappings, clock: Clock
                 clock=clock,
             )
         case CsvSourceSettings():
-            raise NotImplementedError
+            return CsvSource(
+                name=name,
+                path=str(settings.path(chosen.path)),
+                templates=(_template(chosen.mapping, mappings),),
+                encoding=chosen.encoding,
+                separator=chosen.separator,
+                complete=chosen.complete,
+            )
         case ExcelSourceSettings():
-            raise NotImplementedError
+            return ExcelSource(
+                name=name,
+                path=str(settings.path(chosen.path)),
+                templates=(_template(chosen.mapping, mappings),),
+                complete=chosen.complete,
+            )
         case _:
             assert_never(chosen)
+
+
+def _template(mapping_id: str, mappings: Mappings) -> Template:
+    """What the files of a source must look like: the headings of its mapping, or else the columns that the mapping reads."""
+    mapping = mappings.source_mapping(mapping_id)
+    return Template(id=mapping.id, headings=mapping.headings or mapping.columns())

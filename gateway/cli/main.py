@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import typer
+from typer import rich_utils
 
 from gateway import __version__
 from gateway.cli import audit, demo, journal, mapping, run, setup
@@ -19,6 +20,11 @@ def _version(wanted: bool) -> None:
         sys.stdout.write(f"gateway {__version__}\n")
         raise typer.Exit
 
+
+# Typer's own words; it has no other way to say them in another language.
+rich_utils.OPTIONS_PANEL_TITLE = say("options")
+rich_utils.COMMANDS_PANEL_TITLE = say("commands")
+rich_utils.ARGUMENTS_PANEL_TITLE = say("arguments")
 
 app = typer.Typer(
     name="gateway", help=say("help"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False

@@ -20,9 +20,10 @@ from gateway.config import inspect_settings
 from gateway.errors import ConfigError, Findings, Severity
 from gateway.mapping.document import DocumentPlan
 from gateway.mapping.format_table import FormatRow, explain_format
+from gateway.mapping.headings import heading_key
 from gateway.mapping.plan import RecordPlan
-from gateway.mapping.problems import problem_fix, problem_text
-from gateway.mapping.trial import RowStory, try_row
+from gateway.mapping.problems import class_text, problem_fix, problem_text
+from gateway.mapping.trial import FieldStory, RowStory, try_row
 from gateway.mappings import Mappings
 
 __all__ = ["app"]
@@ -103,7 +104,7 @@ def _try(
 ) -> None:
     mappings = _mappings(config, folder)
     plan = mappings.record_plan(name)
-    frame = _one_row(row)
+    frame, missing = _completed(_one_row(row), plan)
     story = try_row(plan, frame)
     problems: list[str] = []
     if fmt is not None and story.good:
@@ -111,6 +112,8 @@ def _try(
     if as_json:
         print_json({**asdict(story), "format_problems": problems})
     else:
+        if missing:
+            screen().print(say("try-missing", columns="、".join(missing)))
         _show(story, plan, problems)
     if not story.good or problems:
         raise typer.Exit(ExitCode.FOUND)
@@ -127,9 +130,31 @@ def _one_row(file: Path) -> pl.DataFrame:
     return frame.with_columns(pl.lit(file.name).alias("@row"))
 
 
+def _completed(frame: pl.DataFrame, plan: RecordPlan) -> tuple[pl.DataFrame, list[str]]:
+    """The row with every column that the mapping reads: one that was left out (as JSON rows do) is empty."""
+    given = {heading_key(name) for name in frame.columns}
+    missing = [name for name in plan.fields_by_column() if heading_key(name) not in given]
+    return frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing), missing
+
+
 def _rendered(document: DocumentPlan, plan: RecordPlan, frame: pl.DataFrame) -> list[str]:
     rendered = document.render(plan.map(frame).records)
     return [problem_text(problem, plan.catalog, language()) for problem in rendered.problems.to_dicts()]
+
+
+def _steps(field: FieldStory) -> str:
+    """The rules that changed something, and what they made of the value."""
+    changed = []
+    before: str | None = None
+    for step in field.steps:
+        if step.value != (before or ""):
+            changed.append(f"{step.rule}: {_told(step.value, masked=field.masked)}")
+        before = step.value
+    return " → ".join(changed)
+
+
+def _told(value: str, *, masked: bool) -> str:
+    return class_text(value, language()) if masked and value else value
 
 
 def _show(story: RowStory, plan: RecordPlan, problems: list[str]) -> None:
@@ -137,9 +162,9 @@ def _show(story: RowStory, plan: RecordPlan, problems: list[str]) -> None:
     rows = []
     for field in story.fields:
         label = field.zh if language() == "zh-CN" else field.en
-        steps = " → ".join(f"{step.rule}: {step.value}" for step in field.steps)
         mark = "✗" if any(problem["weight"] == "reject" for problem in field.problems) else ""
-        rows.append([mark, label, field.source, field.local, steps, field.value])
+        local = class_text(field.local, language())
+        rows.append([mark, label, field.source, local, _steps(field), _told(field.value, masked=field.masked)])
     headings = (
         "",
         say("heading-label"),

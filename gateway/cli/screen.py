@@ -23,6 +23,9 @@ from gateway.texts import DEFAULT_LANGUAGE, LANGUAGES, say_text
 __all__ = ["ExitCode", "fail", "findings_table", "language", "print_json", "say", "screen", "table"]
 
 
+_WIDE = 200
+
+
 class ExitCode(IntEnum):
     """How a command ends; scripts rely on these."""
 
@@ -39,14 +42,16 @@ def language() -> str:
     return wanted if wanted in LANGUAGES else DEFAULT_LANGUAGE
 
 
-def say(code: str, **facts: object) -> str:
+def say(code: str, /, **facts: object) -> str:
     """A sentence of the command line."""
     return say_text(f"cli-{code}", language(), facts)
 
 
 def screen(*, error: bool = False) -> Console:
     """The terminal, or whatever output was redirected to."""
-    return Console(stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty())
+    stream = sys.stderr if error else sys.stdout
+    # Redirected output is for reading elsewhere: nothing is cut to the width of a terminal that is not there.
+    return Console(stderr=error, highlight=False, width=None if stream.isatty() or "COLUMNS" in os.environ else _WIDE)
 
 
 def print_json(value: object) -> None:
@@ -56,7 +61,9 @@ def print_json(value: object) -> None:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Rows under headings, as wide as they need."""
-    shown = Table(*headings, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        shown.add_column(heading, overflow="fold")  # an id that is cut is of no use
     for row in rows:
         shown.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
     screen().print(shown)

@@ -14,7 +14,7 @@ import polars as pl
 from gateway.catalog.model import Catalog, FieldType
 from gateway.texts import DEFAULT_LANGUAGE, fix_text, say_text
 
-__all__ = ["CODES", "PROBLEMS", "no_problems", "problem_fix", "problem_text", "value_class"]
+__all__ = ["CODES", "PROBLEMS", "class_text", "no_problems", "problem_fix", "problem_text", "value_class"]
 
 PROBLEMS: Final[pl.Schema] = pl.Schema(
     {
@@ -129,7 +129,7 @@ def _facts(problem: Mapping[str, str | None], catalog: Catalog, language: str) -
         "field": labels.get(field, field),
         "source": source or labels.get(field, field),
         "expected": _expected_text(problem["expected"] or "", labels, language),
-        "value_class": _class_text(problem["value_class"] or "", language),
+        "value_class": class_text(problem["value_class"] or "", language),
     }
 
 
@@ -148,7 +148,7 @@ def _expected_text(expected: str, labels: Mapping[str, str], language: str) -> s
     return named
 
 
-def _class_text(described: str, language: str) -> str:
+def class_text(described: str, language: str) -> str:
     """A value class in ``language``; it is written once, in plain English, and its words stand in the texts."""
     if found := re.fullmatch(r"(\d+) chars, (.+)", described):
         kinds = say_text(f"class-{found[2].replace(' ', '-').lower()}", language, {})

@@ -103,6 +103,15 @@ def test_whatever_a_text_holds_the_record_is_one_line_and_stands_alone() -> None
     assert found == hostile
 
 
+@pytest.mark.parametrize("sign", ["&", "<", ">", "]]>", '"', "'", "\t", "\n", "\r", "{}", "%s", "\\1"])
+def test_a_single_sign_comes_through(plan: DocumentPlan, sign: str) -> None:
+    # In a text and in an attribute, with nothing else in the frame that would need escaping.
+    (body,) = plan.render(other.records({"title": f"a{sign}b", "number": f"a{sign}b"})).frame["body"]
+    element = ElementTree.fromstring(body)
+    assert (element[0].text, element.get("number")) == (f"a{sign}b", f"a{sign}b")
+    assert sign not in {"\t", "\n", "\r", ">", "]]>"} or sign not in body.replace(">", "", body.count(">") if sign == ">" else 0)
+
+
 def test_the_format_knows_nothing_of_other_catalogs(tmp_path: Path) -> None:
     with pytest.raises(MappingError) as refused:
         DocumentPlan(other.other_format(tmp_path), library().catalogs[LICENSE], library())

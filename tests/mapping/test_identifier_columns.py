@@ -34,7 +34,7 @@ def right_or_almost(kind: Identifier) -> st.SearchStrategy[str]:
             numbered = st.tuples(body, st.text("0123456789", min_size=6, max_size=6)).map(
                 lambda both: both[0][:2] + both[1] + both[0][8:]
             )
-            right = numbered.map(lambda text: text + uscc_check_character(text))
+            right = (numbered | body).map(lambda text: text + uscc_check_character(text))
         case Identifier.ORGANISATION:
             eight = st.text(ORGANISATION_ALPHABET, min_size=8, max_size=8)
             right = eight.map(lambda text: text + organisation_check_character(text))
@@ -78,6 +78,11 @@ def test_columns_agree_with_the_catalog(kind: Identifier, data: st.DataObject) -
 )
 def test_published_values_are_right(kind: Identifier, value: str) -> None:
     assert verdicts(kind, [value]) == [True]
+
+
+def test_a_region_is_written_in_digits() -> None:
+    seventeen = "91A30500MA1B3N1N2"
+    assert verdicts(Identifier.USCC, [seventeen + uscc_check_character(seventeen)]) == [False]
 
 
 def test_a_birthday_that_never_was_is_refused() -> None:

@@ -22,6 +22,7 @@ LAUGHS = "<!DOCTYPE a [" + "".join(f'<!ENTITY a{n + 1} "&a{n};&a{n};">' for n in
         (b'<?xml version="1.0"?>\n<!-- --><!DOCTYPE a><a/>', "document-doctype"),
         ('<?xml version="1.0" encoding="UTF-16"?><!DOCTYPE a><a/>'.encode("utf-16"), "document-encoding"),
         ('<?xml version="1.0"?><!DOCTYPE a><a/>'.encode("utf-16-be"), "document-encoding"),
+        ('<?xml version="1.0"?><!DOCTYPE a><a/>'.encode("utf-16-le"), "document-encoding"),
         ('<?xml version="1.0" encoding="UTF-32"?><a/>'.encode("utf-32"), "document-encoding"),
         (b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE a+AD4-<a/>', "document-encoding"),
         ('<?xml version="1.0" encoding="GBK"?><a>许可</a>'.encode("gbk"), "document-encoding"),

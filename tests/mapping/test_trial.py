@@ -66,6 +66,8 @@ def test_what_a_mapping_fills_in_is_told() -> None:
     fields = {field.field: field for field in story.fields}
     assert (fields["valid_to"].local, fields["valid_to"].value) == ("empty", "2099-12-31")
     assert fields["valid_to"].steps == (StepStory(rule="date", value=""),)
+    refused = try_row(plan("permits-local"), local("permits-local", {"VALID_TO": "长期"}))
+    assert {field.field: field for field in refused.fields}["valid_to"].value == ""
     person = try_row(plan("split-2018-permits-person"), local("split-2018-permits-person", {}))
     constant = {field.field: field for field in person.fields}["subject_kind"]
     assert (constant.source, constant.value) == ("", "自然人")
