@@ -11,6 +11,7 @@ from gateway import __version__
 from gateway.cli import audit, demo, journal, mapping, run, setup
 from gateway.cli.screen import fail, say
 from gateway.errors import GatewayError
+from gateway.logs import configure
 
 __all__ = ["app", "main"]
 
@@ -35,7 +36,8 @@ app = typer.Typer(
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help=say("help-version")),
 ) -> None:
-    """Options that stand before any command."""
+    """Options that stand before any command. Logs never go to standard output: that belongs to what the command says."""
+    configure(level="warning", style="console")
 
 
 for part in (setup, run, journal):

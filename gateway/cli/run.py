@@ -39,7 +39,6 @@ def _run(
 ) -> None:
     settings = load_settings(config)
     names = _chosen(settings, exchanges or [], everything=everything)
-    configure(level="warning", style="console")
     if dry_run:
         previews = _preview(settings, names, full=full)
         if as_json:

@@ -46,6 +46,7 @@ _log = structlog.get_logger()
 
 _ADDRESS = re.compile(r"(https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:/[A-Za-z0-9._~-]+)*)/?")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
+_GOODBYE: Final = 0.25  # seconds
 _SMALL_ANSWER: Final = 64 * 1024  # bytes; enough for any problem document
 _IGNORES: Final = "peer-ignores-expectation"
 _PASSING: Final = frozenset({"peer-unreachable", "peer-name-unknown", "peer-cut", "peer-tls-cut", _IGNORES})
@@ -133,6 +134,10 @@ class ServiceTransport:
         """Let go of connections."""
         if self._session is not None:
             await self._session.close()
+            if self._tls is not None:
+                # The peer's answer to our end of TLS comes after close() returns (aiohttp, "Graceful Shutdown"); a loop that ends
+                # before it leaves sockets behind.
+                await asyncio.sleep(_GOODBYE)
 
     def _batch(self, batch_id: str) -> str:
         return f"{self._base}/batches/{batch_id}"

@@ -162,9 +162,7 @@ def _chosen(elements: Iterable[Element], written: str, prefixes: Mapping[str, st
 
 
 def _full_names(written: str, prefixes: Mapping[str, str], *, attribute: bool) -> tuple[str, ...]:
-    """What a written name may stand for. Without a prefix: the main namespace or, in schemas with unqualified names,
-    none.
-    """
+    """What a written name may stand for. Without a prefix: the main namespace or, in schemas with unqualified names, none."""
     prefix, colon, local = written.rpartition(":")
     if colon:
         return (f"{{{prefixes[prefix]}}}{local}",) if prefix in prefixes else ()

@@ -1,5 +1,4 @@
-"""How well a binding covers its schema, told before anything is sent: what is demanded and not bound, what can never
-fit, what may not.
+"""How well a binding covers its schema, told before anything is sent: what is demanded and not bound, what can never fit, what may not.
 
 The schema's demands are walked; whether values fit is not argued but tried: each field's extreme and coded values go
 through the very expressions that will write and judge the records.
@@ -161,9 +160,7 @@ class _Trial:
 
 
 def _trials(field: Field, library: Library) -> Mapping[str, object]:
-    """Values that a field may hold, chosen where a target may be too narrow, by the words in which a finding names
-    them.
-    """
+    """Values that a field may hold, chosen where a target may be too narrow, by the words in which a finding names them."""
     match field.type:
         case FieldType.DATE:
             return {day.isoformat(): day for day in (date(2019, 10, 10), date(2099, 12, 31))}

@@ -1,5 +1,4 @@
-"""One catalog's records as documents of one format, compiled once: canonical frame → bodies, and bodies → canonical
-frame.
+"""One catalog's records as documents of one format, compiled once: canonical frame → bodies, and bodies → canonical frame.
 
 Out: every leaf's text is made in a column, judged there against the facets of its type and the demands of its place,
 and only records without a problem are rendered. In: every body is parsed safely, passes libxml2, and is read back
@@ -8,6 +7,7 @@ along the same binding. A bad record is a problem in both directions, never an e
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ from gateway.errors import MappingError
 from gateway.mapping.canonical import canonical_schema
 from gateway.mapping.explain import Explanation
 from gateway.mapping.facets import forbidden_characters
-from gateway.mapping.format_model import Format
+from gateway.mapping.format_model import Binding, Format
 from gateway.mapping.gate import Gate
 from gateway.mapping.leaf_plan import LeafPlan, compile_leaf
 from gateway.mapping.model import ProblemExpr
@@ -46,9 +46,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadBack:
-    """``records`` are the bodies that could be read: the canonical columns and ``@row``; ``problems`` the others',
-    and notices.
-    """
+    """``records`` are the bodies that could be read: the canonical columns and ``@row``; ``problems`` the others', and notices."""
 
     records: pl.DataFrame
     problems: pl.DataFrame
@@ -64,7 +62,7 @@ class DocumentPlan:
             raise MappingError("format-without-catalog", format=fmt.id, catalog=catalog.id)
         self.format = fmt
         self.catalog = catalog
-        self.digest = fmt.digest(catalog.id)
+        self.digest = _digest(fmt, binding, library)
         self._outline = outline_of(fmt.schema.roots[binding.root], binding.leaves)
         leaves = (compile_leaf(slot, catalog, library.crosswalks) for slot in self._outline.slots())
         self.leaves = tuple(sorted(leaves, key=lambda leaf: leaf.slot.index))
@@ -75,7 +73,9 @@ class DocumentPlan:
         self._judging = [*_judging_flags(self.leaves), *self._gap_flags()]
         self._gate = Gate(fmt)
         self._targets = {leaf.field.name: leaf.target for leaf in reversed(self.leaves) if leaf.field is not None}
-        self._fields = {leaf.target: leaf.field.name for leaf in self.leaves if leaf.field is not None}
+        self._fields = {
+            fmt.shown(*leaf.slot.leaf.steps): leaf.field.name for leaf in self.leaves if leaf.field is not None
+        }
 
     def target(self, field: str) -> str:
         """The target's name for a catalog field; the field's own name when the format does not carry it."""
@@ -197,6 +197,15 @@ class DocumentPlan:
             leaf = by_index[gap.slot.index]
             flag, when = _flag(leaf, f"!gap:{place}", gap.problem, value_class(pl.col(leaf.column)))
             yield replace(flag, source=gap.named), when
+
+
+def _digest(fmt: Format, binding: Binding, library: Library) -> str:
+    """SHA-256 (hex) over the format's digest and the crosswalks that the binding uses; a line ``<hex> <name>`` each."""
+    rules = [rule for leaf in binding.leaves for rule in leaf.rules]
+    used = sorted({str(rule.parameters["crosswalk"]) for rule in rules if "crosswalk" in rule.parameters})
+    lines = [f"{fmt.digest(binding.catalog)} format"]
+    lines += [f"{library.files[f'codelists/crosswalks/{name}.csv']} crosswalk {name}" for name in used]
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
 def _writing_flags(leaves: Iterable[LeafPlan]) -> Iterable[tuple[Flag, pl.Expr]]:

@@ -1,5 +1,4 @@
-"""Why a record was refused: the place in it, the rule it breaks, the class of the value there, in words and without
-the value.
+"""Why a record was refused: the place in it, the rule it breaks, the class of the value there, in words and without the value.
 
 xmlschema names the element that is wrong; what is wrong with its text, the same facet checks say that judge whole
 columns, so that a record is told off in the same words wherever it is caught.
@@ -55,6 +54,7 @@ class Explainer:
 
     def __init__(self, fmt: Format) -> None:
         self._fmt = fmt
+        self._known: dict[tuple[str, ...], Mapping[str, Element]] = {}
 
     def explain(self, record: etree._Element) -> tuple[Explanation, ...]:
         """What is wrong with ``record``, which libxml2 refused: never empty."""
@@ -68,10 +68,11 @@ class Explainer:
                 Explanation(target=self._fmt.shown(str(record.tag)), code="schema-violation", expected=self._roots()),
             )
         found: dict[Explanation, None] = {}
+        judged: set[tuple[str, ...]] = set()
         # A value too large for xmlschema's own types (xs:gYear "20200") stops its validation with an error of Python's.
         with _explaining, suppress(ValueError, ArithmeticError):
             for error in islice(self._fmt.schema.source.iter_errors(record), _MOST):
-                found.update(dict.fromkeys(self._explained(error, record, root)))
+                found.update(dict.fromkeys(self._explained(error, record, root, judged)))
         # xmlschema lets pass some values that libxml2 does not (full-width digits in an integer, "1 2" for a decimal).
         told = found or self._sweep(record, (), root)
         own = self._fmt.shown(root.name)
@@ -81,23 +82,25 @@ class Explainer:
         """What the facet checks say of every attribute and text in and below ``element``."""
         yield from self._attributes(element, steps, declared)
         yield from self._text(element, steps, declared)
-        known = {child.name: child for child in declared.children()}
+        known = self._children_of(declared, steps)
         for child in element:
             if child.tag in known:
                 yield from self._sweep(child, (*steps, child.tag), known[child.tag])
 
     def _explained(
-        self, error: XMLSchemaValidationError, record: etree._Element, root: Element
+        self, error: XMLSchemaValidationError, record: etree._Element, root: Element, judged: set[tuple[str, ...]]
     ) -> Iterator[Explanation]:
+        """One error of xmlschema's; ``judged`` are the places whose values were looked at already."""
         # xmlschema hands back what it was given, an element of lxml, and calls it one of ElementTree.
         element: Any = record if error.elem is None else error.elem
         steps = _steps(element, record)
-        declared = _declared(root, steps)
+        declared = self._declared(root, steps)
         if isinstance(error, XMLSchemaChildrenValidationError):
             yield from self._children(error, element, steps, declared)
         elif declared is None:
             yield self._unclear(steps)
-        else:
+        elif steps not in judged:
+            judged.add(steps)
             told = [*self._attributes(element, steps, declared), *self._text(element, steps, declared)]
             yield from told or [self._unclear(steps)]
 
@@ -108,29 +111,27 @@ class Explainer:
         steps: tuple[str, ...],
         declared: Element | None,
     ) -> Iterator[Explanation]:
-        """A child too many or out of place, or one missing. What is missing usually shows at the next child, which is
-        innocent.
-        """
+        """A child too many or out of place, or one missing. What is missing usually shows at the next child, which is innocent."""
         expected = [item.name for item in error.expected or () if isinstance(item.name, str)]
         present = {child.tag for child in element}
-        demanded = {child.name for child in declared.children() if child.min_occurs} if declared is not None else set()
-        missing = [name for name in expected if name in demanded and name not in present]
+        known = self._children_of(declared, steps) if declared is not None else {}
+        missing = [name for name in expected if name in known and known[name].min_occurs and name not in present]
         if missing:
             # Several at one place are the branches of a choice.
-            target = " | ".join(self._target((*steps, name)) for name in missing)
+            target = " | ".join(self._fmt.shown(*steps, name) for name in missing)
             yield Explanation(target=target, code="required-missing", value_class="empty")
         elif error.invalid_child is not None:
             wanted = " | ".join(self._fmt.shown(name) for name in expected)
-            target = self._target((*steps, str(error.invalid_tag)))
+            target = self._fmt.shown(*steps, str(error.invalid_tag))
             yield _told(target, "element-unexpected", wanted, error.invalid_child.text or "")
         else:
-            wanted = " | ".join(self._target((*steps, name)) for name in expected)
+            wanted = " | ".join(self._fmt.shown(*steps, name) for name in expected)
             yield Explanation(target=wanted, code="required-missing", value_class="empty")
 
     def _attributes(self, element: etree._Element, steps: tuple[str, ...], declared: Element) -> Iterator[Explanation]:
         known = {attribute.name: attribute for attribute in declared.attributes}
         for name, attribute in known.items():
-            target = self._target((*steps, f"@{name}"))
+            target = self._fmt.shown(*steps, f"@{name}")
             value = element.get(name)
             if value is None:
                 if attribute.required:
@@ -141,23 +142,27 @@ class Explainer:
                 yield from _judged(target, attribute.type, value)
         for name in map(str, element.attrib):
             if name not in known:
-                target = self._target((*steps, f"@{name}"))
+                target = self._fmt.shown(*steps, f"@{name}")
                 yield _told(target, "element-unexpected", "", element.get(name, ""))
 
     def _text(self, element: etree._Element, steps: tuple[str, ...], declared: Element) -> Iterator[Explanation]:
         text = element.text or ""
         if declared.type is not None and len(element) == 0:
             if declared.fixed is not None and text != declared.fixed:
-                yield _told(self._target(steps), "code-unknown", declared.fixed, text)
+                yield _told(self._fmt.shown(*steps), "code-unknown", declared.fixed, text)
             else:
-                yield from _judged(self._target(steps), declared.type, text)
+                yield from _judged(self._fmt.shown(*steps), declared.type, text)
+
+    def _declared(self, root: Element, steps: tuple[str, ...]) -> Element | None:
+        """What the schema says at ``steps``."""
+        here: Element | None = root
+        for place, step in enumerate(steps):
+            here = self._children_of(here, steps[:place], root).get(step) if here is not None else None
+        return here
 
     def _unclear(self, steps: tuple[str, ...]) -> Explanation:
         """Refused, and nobody says more of it than where."""
-        return Explanation(target=self._target(steps), code="schema-violation", expected=self._fmt.schema_file)
-
-    def _target(self, steps: tuple[str, ...]) -> str:
-        return "/".join(self._fmt.shown(step) for step in steps)
+        return Explanation(target=self._fmt.shown(*steps), code="schema-violation", expected=self._fmt.schema_file)
 
     def _roots(self) -> str:
         return " | ".join(self._fmt.shown(binding.root) for binding in self._fmt.bindings.values())
@@ -173,23 +178,22 @@ def _steps(element: etree._Element, record: etree._Element) -> tuple[str, ...]:
     return tuple(steps)
 
 
-def _declared(root: Element, steps: tuple[str, ...]) -> Element | None:
-    """What the schema says at ``steps``."""
-    here: Element | None = root
-    for step in steps:
-        here = next((child for child in here.children() if child.name == step), None) if here is not None else None
-    return here
-
-
 def _judged(target: str, kind: SimpleType, text: str) -> Iterator[Explanation]:
     """Every check that ``text`` fails."""
+    checks, columns = _compiled(kind)
+    *verdicts, described = pl.DataFrame({"text": [text]}, schema={"text": pl.String}).select(columns).row(0)
+    for check, wrong in zip(checks, verdicts, strict=True):
+        if wrong:
+            yield Explanation(target=target, code=check.code, expected=check.expected, value_class=described)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(kind: SimpleType) -> tuple[tuple[ProblemExpr, ...], list[pl.Expr]]:
+    """The checks of ``kind`` over the column ``text``, their verdicts as columns, and the class of the text behind them."""
     value = pl.col("text")
     checks = (forbidden_characters(value), *facet_checks(kind, value))
-    frame = pl.DataFrame({"text": [text]}, schema={"text": pl.String})
-    verdicts = frame.select(check.when.fill_null(value=False).alias(str(place)) for place, check in enumerate(checks))
-    for check, wrong in zip(checks, verdicts.row(0), strict=True):
-        if wrong:
-            yield _told(target, check.code, check.expected, text)
+    verdicts = [check.when.fill_null(value=False).alias(str(place)) for place, check in enumerate(checks)]
+    return checks, [*verdicts, value_class(value).alias("class")]
 
 
 def _told(target: str, code: str, expected: str, text: str) -> Explanation:

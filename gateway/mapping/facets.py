@@ -116,8 +116,8 @@ def _union(kind: SimpleType, value: pl.Expr) -> ProblemExpr:
 
 
 def _pattern_check(step: tuple[Pattern, ...], seen: pl.Expr) -> ProblemExpr:
-    matches = reduce(_either, (_matches(pattern, seen) for pattern in step))
-    return ProblemExpr(code="pattern-mismatch", when=~matches, expected=" | ".join(pattern.text for pattern in step))
+    found = reduce(_either, (_matches(pattern, seen) for pattern in step))
+    return ProblemExpr(code="pattern-mismatch", when=~found, expected=" | ".join(pattern.text for pattern in step))
 
 
 def _matches(pattern: Pattern, seen: pl.Expr) -> pl.Expr:

@@ -1,5 +1,4 @@
-"""What an exchange format is: the schema a receiver demands, and for each catalog which field goes to which place in
-it.
+"""What an exchange format is: the schema a receiver demands, and for each catalog which field goes to which place in it.
 
 Values only; :mod:`gateway.mapping.format_loader` makes them from ``mappings/formats/<id>/`` and names every mistake
 there.
@@ -48,9 +47,7 @@ class BoundLeaf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """How records of one catalog are written: the global element of a record, and its leaves in the order of the
-    text.
-    """
+    """How records of one catalog are written: the global element of a record, and its leaves in the order of the text."""
 
     catalog: str
     root: str
@@ -59,9 +56,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """Something the format rests on; ``profile`` is true when it is a project profile, not confirmed by a published
-    text.
-    """
+    """Something the format rests on; ``profile`` is true when it is a project profile, not confirmed by a published text."""
 
     id: str
     zh: str
@@ -93,8 +88,7 @@ class Format:
     warnings: tuple[Finding, ...] = ()
 
     def digest(self, catalog: str) -> str:
-        """SHA-256 (hex) over what decides how a record of ``catalog`` is written: format.toml, every schema, its
-        binding.
+        """SHA-256 (hex) over what decides how a record of ``catalog`` is written: format.toml, every schema, its binding.
 
         Hashed are lines ``<sha256 hex of the bytes> <path>``, in order of path, each ended by a line feed.
         """
@@ -108,8 +102,11 @@ class Format:
         """The bytes of every schema by path."""
         return {path: data for path, data in self.texts.items() if path.endswith(".xsd")}
 
-    def shown(self, step: str) -> str:
-        """``{namespace}local`` as a person writes it in a path: ``local`` or ``prefix:local``."""
+    def shown(self, *steps: str) -> str:
+        """Steps of a path (``{namespace}local``, ``@…``) as a person writes them: ``Subject/s:Code/@scheme``."""
+        return "/".join(map(self._shown, steps))
+
+    def _shown(self, step: str) -> str:
         mark, name = ("@", step[1:]) if step.startswith("@") else ("", step)
         namespace = namespace_of(name)
         prefix = next((prefix for prefix, uri in self.prefixes.items() if uri == namespace), "") if namespace else ""

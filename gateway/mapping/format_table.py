@@ -1,6 +1,4 @@
-"""A format as a table that a person reads: what stands where in the document, from which field, written how, demanded
-when, and why.
-"""
+"""A format as a table that a person reads: what stands where in the document, from which field, written how, demanded when, and why."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ class FormatRow:
 
 
 def explain_format(fmt: Format, catalog: Catalog, language: str = DEFAULT_LANGUAGE) -> tuple[FormatRow, ...]:
-    """The rows in document order, then the fields of the catalog that are not sent. Raises KeyError without a
-    binding.
-    """
+    """The rows in document order, then the fields of the catalog that are not sent. Raises KeyError without a binding."""
     binding = fmt.bindings[catalog.id]
     root = fmt.schema.roots[binding.root]
     table = _Table(fmt, catalog, outline_of(root, binding.leaves), language)
@@ -81,7 +77,7 @@ class _Table:
         )
 
     def _row(self, steps: tuple[str, ...], kind: SimpleType, note: str, slot: Slot | None) -> FormatRow:
-        target, shape = "/".join(self._fmt.shown(step) for step in steps), self._shape(kind)
+        target, shape = self._fmt.shown(*steps), self._shape(kind)
         if slot is None:
             why = self._say("format-place-not-written")
             return FormatRow(

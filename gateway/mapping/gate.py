@@ -1,5 +1,4 @@
-"""The gate that every outgoing document passes, whatever the checks said before: libxml2 validates it against its
-schemas.
+"""The gate that every outgoing document passes, whatever the checks said before: libxml2 validates it against its schemas.
 
 libxml2 works outside the interpreter's lock. An ``XMLSchema`` of lxml keeps the errors of its last validation, so
 every thread has its own. Nothing that libxml2 says about a document goes on in its own words, because it quotes
@@ -127,11 +126,8 @@ class Gate:
                 if body.tag != _REASON and not self.accepts(body):
                     found += self._record_errors(index, body)
         if not found:
-            # Refused, and neither the envelope nor a record by itself is wrong: nothing may pass on a guess.
-            found = [
-                GateError(record=None, line=entry.line, code="envelope-invalid", target="")
-                for entry in _entries(schema)
-            ]
+            # Every record is right by itself and they do not go together (an xs:ID used twice): nothing passes on a guess.
+            found = [_error(entry, _steps(entry)) for entry in _entries(schema)]
         return tuple(sorted(found, key=lambda error: error.line))
 
     def _record_errors(self, index: int, record: etree._Element) -> list[GateError]:
@@ -171,16 +167,29 @@ class Gate:
 
 def _envelope_error(entry: Any) -> GateError | None:
     """libxml2's entry about the envelope; None for one about a record's element, which is explained apart."""
-    steps = [step for step in (entry.path or "").split("/") if step and not step.startswith("@")]
-    named = _NAMED.match(entry.message)
-    name = named[1] if named is not None else ""
+    steps = _steps(entry)
+    reason = len(steps) == _INSIDE and _named(entry) == "Reason"
+    return _error(entry, steps) if reason or len(steps) < _INSIDE else None
+
+
+def _error(entry: Any, steps: list[str]) -> GateError:
+    """libxml2's entry without its words, which may quote a value."""
     if len(steps) < _INSIDE:
-        return GateError(record=None, line=entry.line, code="envelope-invalid", target=name)
-    if len(steps) == _INSIDE and name == "Reason":
-        index = re.search(r"\[(\d+)\]$", steps[_INSIDE - 2])
-        position = int(index[1]) - 1 if index is not None else 0
-        return GateError(record=position, line=entry.line, code="schema-violation", target=name, expected="Reason")
-    return None
+        return GateError(record=None, line=entry.line, code="envelope-invalid", target=_named(entry))
+    number = re.search(r"\[(\d+)\]$", steps[_INSIDE - 2])
+    position = int(number[1]) - 1 if number is not None else 0
+    rule = entry.type_name.removeprefix("SCHEMAV_")
+    return GateError(record=position, line=entry.line, code="schema-violation", target=_named(entry), expected=rule)
+
+
+def _steps(entry: Any) -> list[str]:
+    """The elements that lead to the place that libxml2 speaks of."""
+    return [step for step in (entry.path or "").split("/") if step and not step.startswith("@")]
+
+
+def _named(entry: Any) -> str:
+    named = _NAMED.match(entry.message)
+    return named[1] if named is not None else ""
 
 
 def _entries(schema: etree.XMLSchema) -> list[Any]:

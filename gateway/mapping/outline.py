@@ -1,5 +1,4 @@
-"""The document that a binding makes, in schema order: the part of the schema's tree that is written, with its leaves
-bound.
+"""The document that a binding makes, in schema order: the part of the schema's tree that is written, with its leaves bound.
 
 Schema and binding meet here once. Whoever renders, checks or reads a record walks this outline and needs neither of
 them.
@@ -19,8 +18,7 @@ __all__ = ["Cluster", "Node", "Slot", "Standing", "outline_of", "standings_of"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A leaf in its place. ``index`` is its position in the binding; ``name`` that of the attribute, "" for an
-    element's text.
+    """A leaf in its place. ``index`` is its position in the binding; ``name`` that of the attribute, "" for an element's text.
 
     ``required`` is the schema's demand: wherever the parent element stands, the leaf must stand.
     """
@@ -111,9 +109,7 @@ _Bound = Sequence[tuple[int, tuple[str, ...], BoundLeaf]]
 
 
 def outline_of(root: Element, leaves: Sequence[BoundLeaf]) -> Node:
-    """The outline of a record under ``root``. Steps that the schema does not know are left out: the loader has named
-    them.
-    """
+    """The outline of a record under ``root``. Steps that the schema does not know are left out: the loader has named them."""
     return _node(root, [(index, leaf.steps, leaf) for index, leaf in enumerate(leaves)], required=True)
 
 

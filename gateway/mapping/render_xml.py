@@ -8,7 +8,7 @@ references: a parser would otherwise change them (XML 1.0 §2.11, §3.3.3), and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Final
 
@@ -54,9 +54,7 @@ class XmlWriter:
         self._prefixes = _prefixes(outline, fmt)
 
     def expression(self, values: Sequence[pl.Expr]) -> pl.Expr:
-        """The record's element. ``values[slot.index]`` is a leaf's text, escaped; null where there is nothing to
-        write.
-        """
+        """The record's element. ``values[slot.index]`` is a leaf's text, escaped; null where there is nothing to write."""
         return self._element(self._outline, values, self._declarations())
 
     def _element(self, node: Node, values: Sequence[pl.Expr], declarations: str = "") -> pl.Expr:
@@ -92,9 +90,7 @@ class XmlWriter:
         return f"{prefix}:{local_name(name)}" if prefix else local_name(name)
 
     def _declarations(self) -> str:
-        """The namespaces of the record. ``xmlns=""`` frees elements without a namespace from what stands around the
-        record.
-        """
+        """The namespaces of the record. ``xmlns=""`` frees elements without a namespace from what stands around the record."""
         return "".join(
             f' xmlns{":" if prefix else ""}{prefix}="{escape(namespace)}"'
             for namespace, prefix in self._prefixes.items()
@@ -120,8 +116,15 @@ def _prefixes(outline: Node, fmt: Format) -> Mapping[str, str]:
     for number, namespace in enumerate(dict.fromkeys([own, *elements, *attributes])):
         if namespace:
             bare = namespace == own and "" not in elements and own not in attributes
-            prefixes[namespace] = "" if bare else given.get(namespace, f"n{number}")
+            prefixes[namespace] = "" if bare else given.get(namespace) or _new_prefix(number, given.values())
     return prefixes
+
+
+def _new_prefix(number: int, taken: Collection[str]) -> str:
+    prefix = f"n{number}"
+    while prefix in taken:
+        prefix += "n"
+    return prefix
 
 
 def _namespaces(node: Node) -> list[str]:

@@ -55,8 +55,7 @@ def parse_safely(data: bytes) -> etree._Element:
 
 
 def parse_schema(file: str, texts: Mapping[str, bytes]) -> etree._Element:
-    """The schema document ``file`` of ``texts``, ready for :class:`lxml.etree.XMLSchema`: what it includes comes from
-    ``texts`` alone.
+    """The schema document ``file`` of ``texts``, ready for :class:`lxml.etree.XMLSchema`: what it includes comes from ``texts`` alone.
 
     Raises what :func:`parse_safely` raises.
     """
@@ -73,9 +72,7 @@ class FolderResolver(etree.Resolver):
         self._texts = texts
 
     def resolve(self, system_url: str, public_id: str, context: Any = None) -> Any:
-        """The text at ``system_url``; an address outside the format gives an empty text, which no schema can be made
-        of.
-        """
+        """The text at ``system_url``; an address outside the format gives an empty text, which no schema can be made of."""
         del public_id
         name = str(PurePosixPath(system_url.removeprefix(MEMORY)))
         data = self._texts.get(name, b"") if system_url.startswith(MEMORY) else b""

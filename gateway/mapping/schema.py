@@ -1,5 +1,4 @@
-"""What an XSD demands, as plain values: elements, attributes, the groups that order them, and the simple types at the
-leaves.
+"""What an XSD demands, as plain values: elements, attributes, the groups that order them, and the simple types at the leaves.
 
 xmlschema (XSD 1.0, which libxml2 knows too) reads the schema from a local folder; nothing outside that folder is
 opened. The tree is read step by step, so that a schema with recursive types is no trouble: only what is bound or
@@ -40,9 +39,7 @@ class Model(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
-    """An attribute. ``name`` is ``local`` or ``{namespace}local``; ``fixed`` is the only value it may have, if there
-    is one.
-    """
+    """An attribute. ``name`` is ``local`` or ``{namespace}local``; ``fixed`` is the only value it may have, if there is one."""
 
     name: str
     type: SimpleType
@@ -53,8 +50,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """An element where it stands. ``max_occurs`` None means without limit; ``type`` None means that it holds
-    elements, not text.
+    """An element where it stands. ``max_occurs`` None means without limit; ``type`` None means that it holds elements, not text.
 
     ``note`` is the schema's own documentation of it. ``content`` is read on demand.
     """
@@ -108,9 +104,7 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """A schema. ``roots`` are its global elements by ``{namespace}local``; ``source`` is xmlschema's object, which
-    explains refusals.
-    """
+    """A schema. ``roots`` are its global elements by ``{namespace}local``; ``source`` is xmlschema's object, which explains refusals."""
 
     namespace: str
     roots: Mapping[str, Element]

@@ -52,9 +52,7 @@ def _undone(rule: Rule, field: Field, crosswalks: Mapping[str, Mapping[str, str]
 
 
 def _lookup_back(rule: Rule, crosswalks: Mapping[str, Mapping[str, str]]) -> Rule | None:
-    """The table turned round; None where two codes lead to one, or where a code may pass that the table does not
-    know.
-    """
+    """The table turned round; None where two codes lead to one, or where a code may pass that the table does not know."""
     given = rule.parameters.get("table")
     table = given if isinstance(given, Mapping) else crosswalks.get(str(rule.parameters.get("crosswalk")), {})
     exact = rule.parameters["unmapped"] == "reject" and rule.parameters.get("match", "whole") == "whole"

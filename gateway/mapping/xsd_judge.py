@@ -22,9 +22,7 @@ _BOUNDS: Final = {"≥": "minInclusive", ">": "minExclusive", "≤": "maxInclusi
 
 
 def verdict(kind: SimpleType) -> Callable[[str], bool]:
-    """Whether a text is a value of ``kind``: both processors must say so, since a receiver may use either. Any thread
-    may ask.
-    """
+    """Whether a text is a value of ``kind``: both processors must say so, since a receiver may use either. Any thread may ask."""
     accepts = _judge(_definition(kind))
     return lambda text: accepts(text) and kind.judge(text)
 

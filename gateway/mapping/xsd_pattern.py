@@ -57,9 +57,7 @@ def to_rust(pattern: str) -> str | None:
 
 @dataclass(slots=True, kw_only=True)
 class _Reader:
-    """A recursive descent over the grammar of appendix F; every method consumes what it names and gives its
-    counterpart.
-    """
+    """A recursive descent over the grammar of appendix F; every method consumes what it names and gives its counterpart."""
 
     text: str
     at: int = 0
@@ -142,9 +140,7 @@ class _Reader:
         raise _UntranslatableError
 
     def character_class(self) -> str:
-        """After ``[``: ranges and escapes, an optional subtraction, the closing bracket. Negation binds before
-        subtraction.
-        """
+        """After ``[``: ranges and escapes, an optional subtraction, the closing bracket. Negation binds before subtraction."""
         negated = self.peek() == "^"
         if negated:
             self.take()

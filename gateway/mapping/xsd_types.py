@@ -96,11 +96,6 @@ class SimpleType:
     judge: Callable[[str], bool] = field(repr=False, compare=False)
 
     @property
-    def text_only(self) -> bool:
-        """Whether any run of characters may be a value, as far as the kind goes."""
-        return self.primitive is Primitive.STRING
-
-    @property
     def may_be_empty(self) -> bool:
         """Whether an element of this type may stand there with nothing in it."""
         return self.judge("")

@@ -50,7 +50,9 @@ def test_a_package_of_other_tools_is_opened(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     manifest, signature = tmp_path / "manifest.xml", tmp_path / "signature.p7s"
     new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
-    subprocess.run([*new, "-subj", "/CN=other", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    subprocess.run(
+        [*new, "-subj", "/CN=other", "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True
+    )
     digest = base64.b64encode(hashlib.sha256(XML).digest()).decode()
     manifest.write_text(
         f"""<?xml version='1.0' encoding='UTF-8'?>
@@ -64,8 +66,8 @@ def test_a_package_of_other_tools_is_opened(tmp_path: Path) -> None:
 """,
         "utf-8",
     )
-    sign = ["openssl", "cms", "-sign", "-cades", "-binary", "-md", "sha256", "-outform", "DER", "-in", manifest]
-    signed = [*sign, "-signer", certificate, "-inkey", key, "-out", signature]
+    sign = ["openssl", "cms", "-sign", "-cades", "-binary", "-md", "sha256", "-outform", "DER", "-in", str(manifest)]
+    signed = [*sign, "-signer", str(certificate), "-inkey", str(key), "-out", str(signature)]
     subprocess.run(signed, check=True, capture_output=True)
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as file:
