@@ -62,7 +62,7 @@ def _unbound(element: Element, bound: Sequence[tuple[str, ...]], path: str) -> I
     # An element that holds only attributes may go without a text; one in which nothing is bound was forgotten.
     if element.type is not None and () not in bound and not (bound and element.type.may_be_empty):
         yield path.rstrip("/") or local_name(element.name), "coverage-unbound"
-    group = element.content()
+    group = element.content
     if group is not None and (group.min_occurs or _touched(group, bound)):
         yield from _unbound_in(group, bound, path)
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from xmlschema import XMLSchemaChildrenValidationError, XMLSchemaValidationError
 
 from gateway.mapping.facets import facet_checks, forbidden_characters
 from gateway.mapping.format_model import Format
+from gateway.mapping.model import ProblemExpr
 from gateway.mapping.problems import value_class
 from gateway.mapping.safe_xml import parse_safely
 from gateway.mapping.schema import Element
@@ -54,7 +56,6 @@ class Explainer:
 
     def __init__(self, fmt: Format) -> None:
         self._fmt = fmt
-        self._known: dict[tuple[str, ...], Mapping[str, Element]] = {}
 
     def explain(self, record: etree._Element) -> tuple[Explanation, ...]:
         """What is wrong with ``record``, which libxml2 refused: never empty."""
@@ -82,7 +83,7 @@ class Explainer:
         """What the facet checks say of every attribute and text in and below ``element``."""
         yield from self._attributes(element, steps, declared)
         yield from self._text(element, steps, declared)
-        known = self._children_of(declared, steps)
+        known = {child.name: child for child in declared.children()}
         for child in element:
             if child.tag in known:
                 yield from self._sweep(child, (*steps, child.tag), known[child.tag])
@@ -94,7 +95,7 @@ class Explainer:
         # xmlschema hands back what it was given, an element of lxml, and calls it one of ElementTree.
         element: Any = record if error.elem is None else error.elem
         steps = _steps(element, record)
-        declared = self._declared(root, steps)
+        declared = _declared(root, steps)
         if isinstance(error, XMLSchemaChildrenValidationError):
             yield from self._children(error, element, steps, declared)
         elif declared is None:
@@ -114,7 +115,7 @@ class Explainer:
         """A child too many or out of place, or one missing. What is missing usually shows at the next child, which is innocent."""
         expected = [item.name for item in error.expected or () if isinstance(item.name, str)]
         present = {child.tag for child in element}
-        known = self._children_of(declared, steps) if declared is not None else {}
+        known = {child.name: child for child in declared.children()} if declared is not None else {}
         missing = [name for name in expected if name in known and known[name].min_occurs and name not in present]
         if missing:
             # Several at one place are the branches of a choice.
@@ -153,13 +154,6 @@ class Explainer:
             else:
                 yield from _judged(self._fmt.shown(*steps), declared.type, text)
 
-    def _declared(self, root: Element, steps: tuple[str, ...]) -> Element | None:
-        """What the schema says at ``steps``."""
-        here: Element | None = root
-        for place, step in enumerate(steps):
-            here = self._children_of(here, steps[:place], root).get(step) if here is not None else None
-        return here
-
     def _unclear(self, steps: tuple[str, ...]) -> Explanation:
         """Refused, and nobody says more of it than where."""
         return Explanation(target=self._fmt.shown(*steps), code="schema-violation", expected=self._fmt.schema_file)
@@ -176,6 +170,14 @@ def _steps(element: etree._Element, record: etree._Element) -> tuple[str, ...]:
         steps.insert(0, str(here.tag))
         here = here.getparent()
     return tuple(steps)
+
+
+def _declared(root: Element, steps: tuple[str, ...]) -> Element | None:
+    """What the schema says at ``steps``."""
+    here: Element | None = root
+    for step in steps:
+        here = next((child for child in here.children() if child.name == step), None) if here is not None else None
+    return here
 
 
 def _judged(target: str, kind: SimpleType, text: str) -> Iterator[Explanation]:

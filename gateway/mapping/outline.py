@@ -121,7 +121,7 @@ def _node(element: Element, bound: _Bound, *, required: bool) -> Node:
         if f"@{attribute.name}" in own
     )
     text = next((_text(element, index, leaf) for index, steps, leaf in bound if not steps), None)
-    group = element.content()
+    group = element.content
     members = _members(group, [item for item in bound if item[1] and not item[1][0].startswith("@")]) if group else ()
     if group is not None and (group.model is not Model.SEQUENCE or not group.min_occurs):
         members = (Cluster(model=group.model, required=group.min_occurs > 0, members=members),) if members else ()

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -48,7 +49,7 @@ class Attribute:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: what was read of its content is kept beside it
 class Element:
     """An element where it stands. ``max_occurs`` None means without limit; ``type`` None means that it holds elements, not text.
 
@@ -65,6 +66,7 @@ class Element:
     note: str
     _source: Any = field(repr=False, compare=False)
 
+    @cached_property
     def content(self) -> Group | None:
         """The group of child elements; None for an element that holds text or nothing."""
         content = getattr(self._source.type, "content", None)
@@ -72,9 +74,8 @@ class Element:
 
     def children(self) -> Iterator[Element]:
         """Every element that may stand directly in this one, in schema order, from whatever group."""
-        group = self.content()
-        if group is not None:
-            yield from group.elements()
+        if self.content is not None:
+            yield from self.content.elements()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

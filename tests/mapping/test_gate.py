@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import MappingError
+from gateway.mapping.document import DocumentPlan
+from gateway.mapping.format_loader import load_format
 from gateway.mapping.gate import Gate
 from tests.mapping import licence_format as other
 from tests.mapping.document_samples import LICENSE, batch, bodies, credit_format
@@ -115,6 +117,14 @@ def test_a_withdrawal_s_reason_is_the_record_s_own_matter() -> None:
         1,
     )
     assert [(error.record, error.target) for error in gate().check(document)] == [(0, "Reason")]
+
+
+def test_records_that_do_not_go_together_are_named(tmp_path: Path) -> None:
+    edits = {"licence": ('name="number" type="xs:token"', 'name="number" type="xs:ID"')}
+    fmt = load_format(other.write_format(tmp_path, edits=edits), other.LIBRARY)
+    plan = DocumentPlan(fmt, other.CATALOG, other.LIBRARY)
+    same = plan.render(other.records({"number": "A"}, {"number": "B"}, {"number": "A"})).frame["body"].to_list()
+    assert [(error.record, error.code) for error in Gate(fmt).check(batch(same))] == [(2, "schema-violation")]
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_groups_keep_their_model_and_occurrence(tmp_path: Path) -> None:
              <xs:any namespace="##other"/>
            </xs:sequence></xs:complexType></xs:element>""",
     )
-    group = schema.roots["{urn:x}R"].content()
+    group = schema.roots["{urn:x}R"].content
     assert group is not None
     first, choice, wildcard = group.members
     assert isinstance(first, Element)
