@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
 import tomllib
 from collections import Counter
@@ -77,3 +78,22 @@ def test_a_missing_fact_or_sentence_never_raises() -> None:
     assert say_text("no-such-code", "en", {"a": 1}) == "no-such-code a=1"
     assert fix_text("no-such-code", "en", {}) == ""
     assert "{reference}" in say_text("secret-missing", "zh-CN", {})
+
+
+def test_sentences_name_commands_that_exist() -> None:
+    from gateway.cli.main import app
+
+    groups = {
+        group.name: {command.name for command in group.typer_instance.registered_commands}
+        for group in app.registered_groups
+        if group.typer_instance
+    }
+    verbs = {command.name for command in app.registered_commands} | set(groups)
+    for language in LANGUAGES:
+        for code, parts in texts(language).items():
+            for text in parts.values():
+                for verb, second in re.findall(r"`gateway ([a-z]+)(?: ([a-z]+))?", text):
+                    assert verb in verbs, f"{language}: {code}: gateway {verb}"
+                    assert not second or verb not in groups or second in groups[verb], (
+                        f"{language}: {code}: gateway {verb} {second}"
+                    )
