@@ -164,9 +164,13 @@ allow = {{ bureau = ["administrative-license"] }}
     return nodes
 
 
-async def run_once(gateway: Gateway, exchange: str = "permits-to-province", *, full: bool = False) -> Statement:
+async def run_once(
+    gateway: Gateway, exchange: str = "permits-to-province", *, full: bool = False, retry: bool = False
+) -> Statement:
     """One manual run."""
     async with gateway.exchange(exchange) as opened:
-        statement = await gateway.runner.run(opened, Order(person="tester", full=full), lambda _stage, _count: None)
+        statement = await gateway.runner.run(
+            opened, Order(person="tester", reason="test", full=full, retry=retry), lambda _stage, _count: None
+        )
     assert statement is not None
     return statement

@@ -39,13 +39,17 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Why a run takes place: a tick of the schedule, or a person with a reason."""
+    """Why a run takes place: a tick of the schedule, or a person with a reason.
+
+    ``full`` reads the source from its beginning. ``retry`` takes up again at once what waits, and what was refused or given up.
+    """
 
     kind: Kind = Kind.MANUAL
     due_at: str | None = None
     person: str | None = None
     reason: str | None = None
     full: bool = False
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,8 @@ class Runner:
         if not opened:
             return None
         _log.info("run.opened", run=run_id, exchange=exchange.name, kind=order.kind.value)
+        if order.retry:
+            self._take_up_again(exchange, order)
         try:
             found = await asyncio.to_thread(
                 extract,
@@ -116,6 +122,30 @@ class Runner:
         statement = await asyncio.to_thread(self._close, exchange, run_id, now, order, found, due)
         await asyncio.to_thread(self.notary.publish, final=True)
         return statement
+
+    def _take_up_again(self, exchange: Exchange, order: Order) -> None:
+        """A person's word that waiting is over: the same bytes go out again, now. What was refused is written into the ledger."""
+        now = self.clock.now()
+        at, person, reason = instant(now), order.person or "-", order.reason or "-"
+        with self.database.begin() as conn:
+            for batch in batches.open_batches(conn, route=exchange.route):
+                if batch.state in {State.WAITING, State.UNKNOWN}:
+                    batches.put_off(conn, batch.id, next_attempt_at=at)
+                elif batch.state is State.REFUSED:
+                    batches.move(conn, batch.id, State.WAITING, at=at, next_attempt_at=at, person=person, reason=reason)
+                    append(
+                        TransactionLog(conn),
+                        "operator.action",
+                        {
+                            "node": self.node.code,
+                            "software": __version__,
+                            "person": person,
+                            "action": "retry",
+                            "subject": batch.id,
+                            "reason": reason,
+                        },
+                        at=now,
+                    )
 
     async def deliver(self, exchange: Exchange, progress: Progress) -> None:
         """Take every batch of the exchange's route as far as it gets now: sent, answered, reconciled; stop at the first that must wait."""

@@ -170,6 +170,34 @@ async def test_an_unreachable_peer_delays_and_loses_nothing(nodes: Nodes) -> Non
             )
 
 
+async def test_what_was_refused_waits_for_a_person_and_then_goes_on(nodes: Nodes) -> None:
+    """The province does not take the catalog from us; when that is mended, a person orders the same bytes out again."""
+    config = nodes.province.path / "config.toml"
+    allowed = config.read_text("utf-8")
+    config.write_text(allowed.replace('["administrative-license"]', '["administrative-penalty"]'), "utf-8")
+    nodes.business.write([permit(1)])
+    async with nodes.province_listening():
+        with nodes.bureau.open() as bureau:
+            assert (await run_once(bureau)).open == 1
+            with bureau.database.read() as conn:
+                (batch,) = batches.open_batches(conn)
+                assert batch.state is State.REFUSED
+                assert attempts.list_attempts(conn, batch.id)[-1].code == "route-forbidden"
+            nodes.business.write([permit(1), permit(2)])
+            later = await run_once(bureau)
+            assert (later.sealed, later.open) == (1, 1), "sealed behind it, and waiting for it"
+    config.write_text(allowed, "utf-8")
+    async with nodes.province_listening():
+        with nodes.bureau.open() as bureau:
+            await run_once(bureau, retry=True)
+            with bureau.database.read() as conn:
+                assert batches.open_batches(conn) == []
+                assert [one.outcome for one in attempts.list_attempts(conn, batch.id)] == ["refused", "acknowledged"]
+            kinds = [entry.kind for entry in DurableLog(bureau.database).entries(0, 100)]
+            assert kinds.count("operator.action") == 1
+            assert proved(bureau)
+
+
 async def test_a_source_that_changed_its_columns_fails_the_run_and_says_which(nodes: Nodes) -> None:
     nodes.business.write([permit(1)])
     async with nodes.province_listening():
