@@ -259,7 +259,6 @@ class Gateway:
         return Judge(
             catalog=catalog,
             document=self.mappings.document_plan(fmt, catalog),
-            gate=Gate(fmt),
             plan=self.mappings.checking_plan(catalog_id),
             format_id=fmt.id,
             format_version=fmt.version,

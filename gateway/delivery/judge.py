@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from gateway.catalog.model import Catalog
-from gateway.errors import MappingError
 from gateway.mapping.canonical import encode
 from gateway.mapping.document import DocumentPlan
-from gateway.mapping.gate import Gate
 from gateway.mapping.plan import RecordPlan
 from gateway.mapping.problems import problem_text
 from gateway.package.receipt import Figures, Outcome, Result
@@ -40,7 +38,6 @@ class Judge:
         *,
         catalog: Catalog,
         document: DocumentPlan,
-        gate: Gate,
         plan: RecordPlan,
         format_id: str,
         format_version: str,
@@ -48,22 +45,17 @@ class Judge:
     ) -> None:
         self._catalog = catalog
         self._document = document
-        self._gate = gate
         self._plan = plan
         self.format_id = format_id
         self.format_version = format_version
         self._language = language
 
-    def judge(self, records: Sequence[BatchRecord], document: bytes, held: Mapping[str, InboxHeld]) -> Judged:
-        """The outcome of every record, in the terms of protocol.md §2. ``document`` is the whole batch, ``held`` what we hold by key.
+    def judge(self, records: Sequence[BatchRecord], held: Mapping[str, InboxHeld]) -> Judged:
+        """The outcome of every record, in the terms of the exchange protocol (README); ``held`` is what we hold by key.
 
-        Raises MappingError ``envelope-invalid`` when the document fails outside its records.
+        The envelope is not looked at: the package room reads it by the letter. Each body is parsed and validated by itself.
         """
-        upserts = {record.key: record for record in records if record.op is Operation.UPSERT}
-        rejections = self._gated(records, document)
-        sound = [record for key, record in upserts.items() if key not in rejections]
-        contents, failed = self._read(sound)
-        rejections |= failed
+        contents, rejections = self._read([record for record in records if record.op is Operation.UPSERT])
         rows: list[InboxRow] = []
         listed: list[Outcome] = []
         counted: Counter[Result] = Counter()
@@ -80,17 +72,6 @@ class Judge:
                 listed.append(outcome)
         figures = Figures(total=len(records), **{result.value: counted[result] for result in Result})
         return Judged(rows=rows, figures=figures, outcomes=listed)
-
-    def _gated(self, records: Sequence[BatchRecord], document: bytes) -> dict[str, Outcome]:
-        """The records that the format's schema refuses."""
-        rejections: dict[str, Outcome] = {}
-        for error in self._gate.check(document):
-            if error.record is None:
-                raise MappingError("envelope-invalid", line=error.line)
-            record = records[error.record]
-            message = error.say(self._language)
-            rejections.setdefault(record.key, _rejected(record, error.code, error.target, message))
-        return rejections
 
     def _read(self, records: Sequence[BatchRecord]) -> tuple[dict[str, str], dict[str, Outcome]]:
         """Canonical content by key of the good records; the outcome of those that the catalog's checks reject."""

@@ -18,7 +18,7 @@ from gateway.delivery.exchange import route_of
 from gateway.delivery.judge import Judge, Judged
 from gateway.delivery.notary import Notary
 from gateway.delivery.reconcile import checkpoint_facts
-from gateway.errors import MappingError, PackageError, StoreError
+from gateway.errors import PackageError, StoreError
 from gateway.exchange.intake import Facts, Pending, ProblemAnswer, ReceiptTaken
 from gateway.exchange.port import FormatOffer, NodeInfo
 from gateway.exchange.problem import Problem
@@ -156,7 +156,7 @@ class Receiver:
         # 6. its turn on the route
         self._in_turn(batch)
         # 7. every record by itself
-        judged = self._judged(judge, batch, opened)
+        judged = self._judged(judge, batch)
         # 8. the receipt, and everything into the store
         return ReceiptTaken(receipt=self._store(batch, package, sha256, opened.manifest, signed_by, judged), new=True)
 
@@ -212,13 +212,10 @@ class Receiver:
         if batch.header.sequence != expected:
             raise _Refusal("sequence-gap", expected=expected)
 
-    def _judged(self, judge: Judge, batch: ParsedBatch, opened: Opened) -> Judged:
+    def _judged(self, judge: Judge, batch: ParsedBatch) -> Judged:
         with self._database.read() as conn:
             held = inbox.held_versions(conn, batch.header.route, [record.key for record in batch.records])
-        try:
-            return judge.judge(batch.records, opened.document, held)
-        except MappingError as error:
-            raise _Refusal("schema-invalid", error.code) from error
+        return judge.judge(batch.records, held)
 
     def _store(
         self, batch: ParsedBatch, package: bytes, sha256: str, manifest: bytes, signed_by: SignedBy, judged: Judged

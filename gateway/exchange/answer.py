@@ -1,4 +1,4 @@
-"""What a sender makes of an answer: the last paragraph of protocol.md §4, as pure functions over what one request left behind."""
+"""What a sender makes of an answer: the last rule of the exchange protocol (README), as pure functions over what one request left behind."""
 
 from __future__ import annotations
 

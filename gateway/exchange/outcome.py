@@ -1,4 +1,4 @@
-"""What became of one attempt, as the sender may rely on it: protocol.md §4, last paragraph.
+"""What became of one attempt, as the sender may rely on it: the last rule of the exchange protocol (README).
 
 Every ``why`` is a code with a sentence in ``gateway/texts/*/exchange.toml``. No outcome claims more than is known: whatever leaves
 room for doubt about the peer having the package is :class:`Unknown`, and the receipt is asked for before anything is sent again.

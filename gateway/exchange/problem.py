@@ -1,4 +1,5 @@
-"""Errors on the wire: ``application/problem+json`` (RFC 9457) with a stable ``code``. The one table of codes of protocol.md §4."""
+"""Errors on the wire: ``application/problem+json`` (RFC 9457) with a stable ``code``. The one table of codes
+of the exchange protocol (README)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Service mode, the receiving side: the HTTP interface of protocol.md §4 as an aiohttp application.
+"""Service mode, the receiving side: the HTTP interface of the exchange protocol (README) as an aiohttp application.
 
 A request is checked in this order, each step before anything dearer: caller, address, the caller's share, media type, declared size,
 then the go-ahead (``100 Continue``), then the body within its budget and time, then the work. A body that is cut leaves nothing: the

@@ -1,4 +1,4 @@
-"""Service mode, the sender's side: one peer's HTTP interface (protocol.md §4) as a :class:`~gateway.exchange.port.Transport`.
+"""Service mode, the sender's side: one peer's HTTP interface (exchange protocol, README) as a :class:`~gateway.exchange.port.Transport`.
 
 Three decisions carry the promise *at least once on the wire*:
 

@@ -1,4 +1,4 @@
-"""TLS for both sides: TLS 1.2 or later, certificates pinned per peer, no system roots (RFC 9325; §5 of the operations rules: mTLS).
+"""TLS for both sides: TLS 1.2 or later, certificates pinned per peer, no system roots (RFC 9325).
 
 Peers are pinned by their own certificate or by their organisation's CA. A self-signed certificate is its own trust anchor; a
 certificate that some CA issued can be pinned without trusting that CA (``X509_V_FLAG_PARTIAL_CHAIN``).

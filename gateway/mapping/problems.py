@@ -54,6 +54,10 @@ CODES: Final = frozenset(
         "column-unreadable",
         "schema-violation",
         "version-conflict",
+        "row-malformed",
+        "element-unexpected",
+        "element-not-taken",
+        "key-mismatch",
     }
 )
 
@@ -126,7 +130,7 @@ def _facts(problem: Mapping[str, str | None], catalog: Catalog, language: str) -
     labels = {item.name: item.zh if language == DEFAULT_LANGUAGE else item.en for item in catalog.fields}
     field, source = problem["field"] or "", problem["source"] or ""
     return {
-        "field": labels.get(field, field),
+        "field": labels.get(field, field) or source,
         "source": source or labels.get(field, field),
         "expected": _expected_text(problem["expected"] or "", labels, language),
         "value_class": class_text(problem["value_class"] or "", language),

@@ -1,7 +1,7 @@
 """Comparing what two nodes hold without sending it: records in 256 buckets by the SHA-256 of their key, one digest a bucket.
 
 A bucket's digest is SHA-256 over its records in the order of their key's hash, 40 bytes each: that hash and the version as 8 bytes,
-big-endian. Of two nodes that agree on a version neither takes other bytes for it (protocol.md §2), so versions are enough. A bucket
+big-endian. Of two nodes that agree on a version neither takes other bytes for it, so versions are enough. A bucket
 that differs is opened by its prefix: 256 smaller ones, or its records.
 """
 

@@ -34,7 +34,7 @@ __all__ = [
 
 
 class ListedOutcome(NamedTuple):
-    """An outcome that a receipt lists by key (protocol.md §3): every rejected record, others where the receiver has more to say.
+    """An outcome that a receipt lists by key: every rejected record, others where the receiver has more to say.
 
     ``result`` is ``created``, ``updated``, ``unchanged``, ``withdrawn`` or ``rejected``.
     """

@@ -15,7 +15,17 @@ from gateway.mapping.plan import RecordPlan
 from gateway.mapping.problems import CODES
 from tests.demo.reading import TODAY, frame
 
-ELSEWHERE = {"integer-invalid", "pattern-mismatch", "too-short", "schema-violation", "version-conflict"}
+ELSEWHERE = {
+    "integer-invalid",
+    "pattern-mismatch",
+    "too-short",
+    "schema-violation",
+    "version-conflict",
+    "row-malformed",
+    "element-unexpected",
+    "element-not-taken",
+    "key-mismatch",
+}
 
 
 def spoilt(defect: Defect, seed: int) -> tuple[Row, Row]:
