@@ -260,13 +260,12 @@ SourceSettings = Annotated[SqlSourceSettings | CsvSourceSettings | ExcelSourceSe
 
 
 class ExchangeSettings(_Section):
-    """``[exchanges.NAME]``: catalog + source + format + receiving node + schedule."""
+    """``[exchanges.NAME]``: catalog + source + format + receiving node."""
 
     catalog: str
     source: str
     format: str
     peer: str
-    schedule: str | None = None
     batch_size: int = Field(default=5000, ge=1, le=50_000)
 
 

@@ -102,6 +102,7 @@ class Nodes:
     bureau: Folder
     province: Folder
     business: Business
+    source: str = ""  # another [sources.permits] than the business database
 
     @asynccontextmanager
     async def province_listening(self) -> AsyncIterator[Gateway]:
@@ -117,7 +118,11 @@ class Nodes:
 
     def point_bureau_at(self, url: str) -> None:
         """Write the bureau's peers, sources and exchanges."""
-        self.bureau.configure(f'''
+        source = self.source or (
+            f'kind = "sql"\nmapping = "credit-2018-permits"\nurl = "sqlite:///{self.business.file}"\n'
+            'query = "SELECT * FROM permits"\n'
+        )
+        self.bureau.configure(f"""
 [peers.province]
 code = "{PROVINCE}"
 name = "示例省交通运输厅"
@@ -127,24 +132,20 @@ tls_certificates = ["certs/province-tls.crt"]
 timeout = "10s"
 
 [sources.permits]
-kind = "sql"
-mapping = "credit-2018-permits"
-url = "sqlite:///{self.business.file}"
-query = "SELECT * FROM permits"
-
+{source}
 [exchanges.permits-to-province]
 catalog = "administrative-license"
 source = "permits"
 format = "credit-2018"
 peer = "province"
 batch_size = 4
-''')
+""")
 
 
-def lay_nodes(folder: Path) -> Nodes:
-    """Both working folders below ``folder``, each with the other's certificates."""
+def lay_nodes(folder: Path, source: str = "") -> Nodes:
+    """Both working folders below ``folder``, each with the other's certificates; ``source`` instead of the business database."""
     clock, ids = SystemClock(), RandomIds()
-    nodes = Nodes(Folder(folder / "bureau"), Folder(folder / "province"), Business(folder / "business.db"))
+    nodes = Nodes(Folder(folder / "bureau"), Folder(folder / "province"), Business(folder / "business.db"), source)
     lay_out(nodes.bureau.path, code=BUREAU, name="示例林业局交通运输局", hosts=["127.0.0.1"], clock=clock, ids=ids)
     lay_out(nodes.province.path, code=PROVINCE, name="示例省交通运输厅", hosts=["127.0.0.1"], clock=clock, ids=ids)
     nodes.bureau.trust(nodes.province, "province")

@@ -23,6 +23,7 @@ from gateway.delivery.run import Order
 from gateway.delivery.statement import Statement
 from gateway.errors import ConfigError, GatewayError
 from gateway.logs import configure
+from gateway.store import batches
 
 __all__ = ["register"]
 
@@ -49,7 +50,7 @@ def _run(
                 show_preview(one)
         return
     order = Order(person=person or None, reason=reason or None, full=full, retry=retry)
-    statements, failed = _execute(settings, names, order)
+    statements, waiting, failed = _execute(settings, names, order)
     if as_json:
         print_json([statement_json(statement) for statement in statements])
     else:
@@ -57,7 +58,8 @@ def _run(
             show_statement(statement)
     if failed:
         raise typer.Exit(failed)
-    if any(statement.open for statement in statements):
+    if waiting:
+        screen(error=True).print(say("run-waiting", count=waiting))
         raise typer.Exit(ExitCode.LATER)
 
 
@@ -73,8 +75,11 @@ def _chosen(settings: Settings, names: list[str], *, everything: bool) -> list[s
     return names
 
 
-def _execute(settings: Settings, names: list[str], order: Order) -> tuple[list[Statement], ExitCode | None]:
-    """Run the exchanges one after another; one that fails does not stop the others."""
+def _execute(settings: Settings, names: list[str], order: Order) -> tuple[list[Statement], int, ExitCode | None]:
+    """Run the exchanges one after another; one that fails does not stop the others.
+
+    The statements, how many batches of these exchanges are still under way (of this run or an earlier one), and how a failure ends.
+    """
     statements: list[Statement] = []
     failed: ExitCode | None = None
     with open_gateway(settings, what=f"run {' '.join(names)}", clock=SystemClock(), ids=RandomIds()) as gateway:
@@ -86,7 +91,9 @@ def _execute(settings: Settings, names: list[str], order: Order) -> tuple[list[S
             else:
                 if statement is not None:
                     statements.append(statement)
-    return statements, failed
+        with gateway.database.read() as conn:
+            waiting = sum(len(batches.open_batches(conn, exchange=name)) for name in names)
+    return statements, waiting, failed
 
 
 async def _one(gateway: Gateway, name: str, order: Order) -> Statement | None:

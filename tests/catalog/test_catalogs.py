@@ -82,9 +82,11 @@ def test_key_unit_and_deadline(catalog: Catalog) -> None:
     assert set(catalog.subject_kinds) == {LEGAL, NATURAL, TRADER}
 
 
-def test_numbers_of_identity_documents_never_leave(catalog: Catalog) -> None:
-    never = {field.name for field in catalog.fields if field.disclosure is Disclosure.NEVER}
-    assert never == {"legal_representative_id", "person_id"}
+def test_numbers_of_identity_documents_go_to_government_alone(catalog: Catalog) -> None:
+    numbers = {field.name for field in catalog.fields if field.name.endswith("_id")}
+    shown = {field.name for field in catalog.fields if field.disclosure is not Disclosure.GOVERNMENT}
+    assert not numbers & shown
+    assert numbers == {"legal_representative_id", "person_id"}
     assert {field.name for field in catalog.fields if field.personal} == never | {
         "subject_name",
         "legal_representative",

@@ -23,12 +23,13 @@ SERVERS = {
 }
 # What each engine calls a column of a kind. SQLite has neither dates nor exact decimals.
 TYPES = {
-    "sqlite": {"time": "TEXT", "day": "TEXT", "amount": "REAL", "text": "TEXT", "whole": "INTEGER"},
+    "sqlite": {"time": "TEXT", "day": "TEXT", "amount": "REAL", "text": "TEXT", "long": "TEXT", "whole": "INTEGER"},
     "postgresql": {
         "time": "TIMESTAMP(6)",
         "day": "DATE",
         "amount": "NUMERIC(18,6)",
         "text": "TEXT",
+        "long": "TEXT",
         "whole": "BIGINT",
     },
     "mariadb": {
@@ -36,6 +37,7 @@ TYPES = {
         "day": "DATE",
         "amount": "DECIMAL(18,6)",
         "text": "VARCHAR(4000)",
+        "long": "TEXT",
         "whole": "BIGINT",
     },
 }
