@@ -17,14 +17,15 @@ from pathlib import Path
 
 from gateway import __version__
 from gateway.errors import LedgerError
+from gateway.evidence.account import report_json, report_lines
 from gateway.ledger.checkpoint import Checkpoint, open_checkpoint
 from gateway.ledger.folder import TileFolder
 from gateway.ledger.note import VerifierKey
-from gateway.ledger.report import Report, Verdict
+from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_folder
 from gateway.texts import DEFAULT_LANGUAGE, LANGUAGES, say_text
 
-__all__ = ["main", "report_json", "show_report"]
+__all__ = ["main"]
 
 _EXITS = {Verdict.PROVED: 0, Verdict.CONTRADICTED: 1, Verdict.NOT_PROVABLE: 2}
 _BAD_INPUT = 3
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         sys.stdout.write(json.dumps(report_json(report), ensure_ascii=False, indent=2) + "\n")
     else:
-        show_report(report)
+        sys.stdout.write("\n".join(report_lines(report, _language())) + "\n")
     sys.exit(_EXITS[report.verdict])
 
 
@@ -85,34 +86,3 @@ def _read(path: Path) -> bytes:
             return file.read(_LARGEST_NOTE)
     except OSError as error:
         raise LedgerError("published-folder-missing", path=str(path)) from error
-
-
-def show_report(report: Report) -> None:
-    """A report for a person, on standard output."""
-    language = _language()
-    facts = {"entries": report.entries, "signed": report.signed, "root": report.root.hex() if report.root else "-"}
-    lines = [say_text(f"verifier-{report.verdict.value}", language, facts)]
-    for finding in report.findings:
-        lines.append(f"  {finding.say(language)}")
-    sys.stdout.write("\n".join(lines) + "\n")
-
-
-def report_json(report: Report) -> dict[str, object]:
-    """A report for a machine."""
-    return {
-        "verdict": report.verdict.value,
-        "entries": report.entries,
-        "signed": report.signed,
-        "root": report.root.hex() if report.root else None,
-        "total": report.total,
-        "findings": [
-            {
-                "code": finding.code,
-                "index": finding.index,
-                "expected": finding.expected,
-                "found": finding.found,
-                "contradicts": finding.contradicts,
-            }
-            for finding in report.findings
-        ],
-    }

@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from gateway.app import read_gateway
 from gateway.cli.options import CONFIG, AsJson, Config
-from gateway.cli.screen import ExitCode, print_json, say, screen, table
+from gateway.cli.screen import ExitCode, language, print_json, say, screen, table
 from gateway.clock import RandomIds, SystemClock, instant
 from gateway.config import load_settings
+from gateway.evidence.account import report_json, report_lines
 from gateway.ledger.entry import decode
 from gateway.ledger.note import VerifierKey
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_log
 from gateway.store.entries import DurableLog
-from gateway.verifier import report_json, show_report
 
 __all__ = ["app"]
 
@@ -31,7 +32,8 @@ def _verify(config: Config = CONFIG, as_json: AsJson = False) -> None:
     if as_json:
         print_json(report_json(report))
     else:
-        show_report(report)
+        for line in report_lines(report, language()):
+            screen().print(escape(line))
     match report.verdict:
         case Verdict.CONTRADICTED:
             raise typer.Exit(ExitCode.LEDGER)
