@@ -15,7 +15,7 @@ demo: $(STAMP)
 	@$(RUN)/gateway demo
 
 test: $(STAMP)
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -n auto
 
 lint: $(STAMP)
 	$(RUN)/ruff check .
