@@ -19,7 +19,7 @@ PACKAGE = ROOT / "gateway"
 # From the ground up. A room imports only rooms of lower floors; rooms on one floor do not import each other.
 FLOORS: list[tuple[str, ...]] = [
     ("texts",),
-    ("errors", "clock"),
+    ("errors", "clock", "memory"),
     ("ledger",),
     ("package", "catalog"),
     ("evidence",),
@@ -31,6 +31,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("daemon", "checkup", "workfolder"),
     ("demo",),
     ("cli",),
+    ("__main__",),
 ]
 
 # One home (or two) for every third-party package.

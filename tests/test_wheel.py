@@ -36,7 +36,7 @@ def run(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_defaults_travel_in_the_wheel(installed: Path, tmp_path: Path) -> None:
-    done = run(installed, "-m", "gateway.cli.main", "init", str(tmp_path / "node"))
+    done = run(installed, "-m", "gateway", "init", str(tmp_path / "node"))
     assert done.returncode == 0, done.stderr
     for file in (
         "config.toml",
@@ -45,9 +45,7 @@ def test_the_defaults_travel_in_the_wheel(installed: Path, tmp_path: Path) -> No
         "certs/README.md",
     ):
         assert (tmp_path / "node" / file).is_file(), file
-    checked = run(
-        installed, "-m", "gateway.cli.main", "mapping", "check", "--mappings", str(tmp_path / "node" / "mappings")
-    )
+    checked = run(installed, "-m", "gateway", "mapping", "check", "--mappings", str(tmp_path / "node" / "mappings"))
     assert checked.returncode == 0, checked.stdout
 
 

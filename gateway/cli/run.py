@@ -23,6 +23,7 @@ from gateway.delivery.run import Order
 from gateway.delivery.statement import Statement
 from gateway.errors import ConfigError, GatewayError
 from gateway.logs import configure
+from gateway.memory import few_threads
 from gateway.store import batches
 
 __all__ = ["register"]
@@ -97,6 +98,7 @@ def _execute(settings: Settings, names: list[str], order: Order) -> tuple[list[S
 
 
 async def _one(gateway: Gateway, name: str, order: Order) -> Statement | None:
+    few_threads(asyncio.get_running_loop())
     async with gateway.exchange(name) as exchange:
         with _progress(name) as tell:
             return await gateway.runner.run(exchange, order, tell)
@@ -142,6 +144,7 @@ def _serve(config: Config = CONFIG) -> None:
     async def until_told() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        few_threads(loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         with open_gateway(settings, what="serve", clock=SystemClock(), ids=RandomIds()) as gateway:

@@ -23,6 +23,7 @@ from gateway.delivery.exchange import Exchange, Progress
 from gateway.delivery.idset import IdSet
 from gateway.mapping.canonical import encode
 from gateway.mapping.problems import PROBLEMS
+from gateway.memory import give_back
 from gateway.sources.port import Chunk
 from gateway.store import quarantine, records, runs
 from gateway.store.database import Database
@@ -32,6 +33,7 @@ __all__ = ["Extracted", "extract"]
 
 VANISHED = "vanished-at-source"
 _AT_ONCE = 10_000
+_ROWS_AT_ONCE = 5_000  # a chunk of 30 columns with all its checks takes some 60 MB
 
 
 @dataclass(slots=True)
@@ -74,12 +76,13 @@ def extract(
     """
     with database.read() as conn:
         position = None if full else runs.position(conn, exchange.name, exchange.source.name)
-    reading = exchange.source.read(position)
+    reading = exchange.source.read(position, size=_ROWS_AT_ONCE)
     taking = _Taking(database, exchange, run_id, working_days, clock)
     with closing(reading.chunks) as chunks:
         for chunk in chunks:
             before = taking.found.rows
             taking.chunk(chunk)
+            give_back()
             progress("read", taking.found.rows - before)
     if reading.complete:
         taking.vanished()

@@ -20,6 +20,8 @@ from gateway.store.inbox import InboxHeld, InboxRow
 
 __all__ = ["Judge", "Judged"]
 
+_AT_ONCE = 1_000  # parsed records weigh ten times what their bytes do
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
@@ -55,7 +57,13 @@ class Judge:
 
         The envelope is not looked at: the package room reads it by the letter. Each body is parsed and validated by itself.
         """
-        contents, rejections = self._read([record for record in records if record.op is Operation.UPSERT])
+        contents: dict[str, str] = {}
+        rejections: dict[str, Outcome] = {}
+        upserts = [record for record in records if record.op is Operation.UPSERT]
+        for start in range(0, len(upserts), _AT_ONCE):
+            read, failed = self._read(upserts[start : start + _AT_ONCE])
+            contents |= read
+            rejections |= failed
         rows: list[InboxRow] = []
         listed: list[Outcome] = []
         counted: Counter[Result] = Counter()
@@ -75,8 +83,6 @@ class Judge:
 
     def _read(self, records: Sequence[BatchRecord]) -> tuple[dict[str, str], dict[str, Outcome]]:
         """Canonical content by key of the good records; the outcome of those that the catalog's checks reject."""
-        if not records:
-            return {}, {}
         by_row = {str(index): record for index, record in enumerate(records)}
         read = self._document.read([record.body or b"" for record in records], list(by_row))
         checked = self._plan.check(read.records)

@@ -23,6 +23,7 @@ from gateway.exchange.intake import Facts, Pending, ProblemAnswer, ReceiptTaken
 from gateway.exchange.port import FormatOffer, NodeInfo
 from gateway.exchange.problem import Problem
 from gateway.ledger.append import append
+from gateway.memory import give_back
 from gateway.package.batch import ParsedBatch, parse_batch
 from gateway.package.certificates import Certificate
 from gateway.package.cms import SignedBy, Signer, verify
@@ -91,6 +92,7 @@ class Receiver:
                 _log.warning("batch.refused", batch=batch_id, sender=caller, code=problem.code, detail=problem.detail)
                 return ProblemAnswer(problem=problem)
             await asyncio.to_thread(self._notary.publish)
+            give_back()
             return taken
 
     async def receipt(self, caller: str, batch_id: str) -> ReceiptTaken | Pending | ProblemAnswer:

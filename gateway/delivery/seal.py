@@ -19,6 +19,7 @@ from gateway.delivery.exchange import Exchange
 from gateway.errors import MappingError
 from gateway.mapping.canonical import decode
 from gateway.mapping.problems import PROBLEMS
+from gateway.memory import give_back
 from gateway.package.batch import BuiltBatch, build_batch
 from gateway.package.cms import Signer
 from gateway.package.container import BATCH
@@ -77,6 +78,7 @@ class Sealer:
             refused = set(found["@key"])
             lines = [(record, line) for record, line in lines if record.key not in refused]
         self._commit(exchange, run_id, stored, lines, built, problems)
+        give_back()
         upsert = sum(1 for record, _ in lines if record.op == Operation.UPSERT)
         return Sealed(
             batch_id=built.header.batch_id if lines else None,

@@ -235,7 +235,7 @@ class _Story:
 
 
 def _command(config: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "gateway.cli.main", *words, "--config", str(config)]
+    return [sys.executable, "-m", "gateway", *words, "--config", str(config)]
 
 
 def _most(counted: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -12,7 +12,7 @@ import pytest
 @pytest.mark.slow
 def test_the_demonstration_plays(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    words = [sys.executable, "-m", "gateway.cli.main", "demo", str(folder), "--permits", "300", "--penalties", "200"]
+    words = [sys.executable, "-m", "gateway", "demo", str(folder), "--permits", "300", "--penalties", "200"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "每一张对账单都平" in done.stdout
