@@ -21,38 +21,17 @@ def show_statement(statement: Statement) -> None:
     out.print()
     out.print(f"[bold]{escape(say('statement', exchange=statement.exchange))}[/]  [dim]{statement.run_id}[/]")
     answered = statement.answered
-    out.print(
-        "  "
-        + say(
-            "statement-read",
-            read=statement.read,
-            rows=statement.rows,
-            vanished=statement.vanished,
-            carried=statement.carried,
-        )
-    )
-    out.print(
-        "  "
-        + say(
-            "statement-split",
-            unchanged=statement.unchanged,
-            quarantined=statement.quarantined,
-            sealed=statement.sealed,
-            batches=statement.batches,
-        )
-    )
-    out.print(
-        "  "
-        + say(
-            "statement-answered",
-            created=answered.created,
-            updated=answered.updated,
-            unchanged=answered.unchanged,
-            withdrawn=answered.withdrawn,
-            rejected=answered.rejected,
-            open=statement.open,
-        )
-    )
+    facts = {
+        **statement.figures(),
+        "created": answered.created,
+        "updated": answered.updated,
+        "known": answered.unchanged,
+        "withdrawn": answered.withdrawn,
+        "rejected": answered.rejected,
+        "open": statement.open,
+    }
+    for line in ("read", "split", "answered"):
+        out.print("  " + say(f"statement-{line}", **facts))
     _reasons(say("statement-quarantined"), statement.quarantined_by)
     _reasons(say("statement-noticed"), statement.noticed_by)
 
