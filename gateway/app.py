@@ -14,6 +14,7 @@ from gateway.clock import Clock, Ids, instant
 from gateway.config import ReceiveSettings, Settings
 from gateway.delivery.core import Retry
 from gateway.delivery.exchange import Exchange, Peer, route_of
+from gateway.delivery.guard import Guard
 from gateway.delivery.judge import Judge
 from gateway.delivery.notary import Notary
 from gateway.delivery.receive import Receiver, Sender
@@ -162,6 +163,7 @@ class Gateway:
                 route=route_of(self.node.code, plan.catalog.id, peer.node.code),
                 batch_size=chosen.batch_size,
                 mapping_digest=digest,
+                guard=Guard(number=chosen.guard.number, share=chosen.guard.share),
             )
         finally:
             await peer.transport.close()

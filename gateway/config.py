@@ -27,6 +27,7 @@ __all__ = [
     "CsvSourceSettings",
     "ExcelSourceSettings",
     "ExchangeSettings",
+    "GuardSettings",
     "KeySettings",
     "KeysSettings",
     "LedgerSettings",
@@ -259,6 +260,13 @@ class ExcelSourceSettings(_Section):
 SourceSettings = Annotated[SqlSourceSettings | CsvSourceSettings | ExcelSourceSettings, Field(discriminator="kind")]
 
 
+class GuardSettings(_Section):
+    """How many withdrawals one run may send without a person's word: up to ``number``, beyond it up to ``share`` of what is held."""
+
+    number: int = Field(default=100, ge=0)
+    share: float = Field(default=0.1, ge=0.0, le=1.0)
+
+
 class ExchangeSettings(_Section):
     """``[exchanges.NAME]``: catalog + source + format + receiving node."""
 
@@ -267,6 +275,7 @@ class ExchangeSettings(_Section):
     format: str
     peer: str
     batch_size: int = Field(default=5000, ge=1, le=50_000)
+    guard: GuardSettings = GuardSettings()
 
 
 class ReceiveSettings(_Section):

@@ -129,7 +129,7 @@ name = "示例省交通运输厅"
 url = "{url}"
 certificates = ["certs/province-signing.crt"]
 tls_certificates = ["certs/province-tls.crt"]
-timeout = "10s"
+timeout = "60s"
 
 [sources.permits]
 {source}
@@ -166,12 +166,19 @@ allow = {{ bureau = ["administrative-license"] }}
 
 
 async def run_once(
-    gateway: Gateway, exchange: str = "permits-to-province", *, full: bool = False, retry: bool = False
+    gateway: Gateway,
+    exchange: str = "permits-to-province",
+    *,
+    full: bool = False,
+    retry: bool = False,
+    approve: bool = False,
 ) -> Statement:
     """One manual run."""
     async with gateway.exchange(exchange) as opened:
         statement = await gateway.runner.run(
-            opened, Order(person="tester", reason="test", full=full, retry=retry), lambda _stage, _count: None
+            opened,
+            Order(person="tester", reason="test", full=full, retry=retry, approve=approve),
+            lambda _stage, _count: None,
         )
     assert statement is not None
     return statement

@@ -36,6 +36,7 @@ def _run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help=say("run-dry"))] = False,
     full: Annotated[bool, typer.Option("--full", help=say("run-full"))] = False,
     retry: Annotated[bool, typer.Option("--retry", help=say("run-retry"))] = False,
+    approve: Annotated[bool, typer.Option("--approve", help=say("run-approve"))] = False,
     person: Annotated[str, typer.Option(help=say("run-person"), envvar="USER")] = "",
     reason: Annotated[str, typer.Option(help=say("run-reason"))] = "",
     as_json: AsJson = False,
@@ -50,7 +51,7 @@ def _run(
             for one in previews:
                 show_preview(one)
         return
-    order = Order(person=person or None, reason=reason or None, full=full, retry=retry)
+    order = Order(person=person or None, reason=reason or None, full=full, retry=retry, approve=approve)
     statements, waiting, failed = _execute(settings, names, order)
     if as_json:
         print_json([statement_json(statement) for statement in statements])

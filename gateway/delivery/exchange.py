@@ -8,6 +8,7 @@ from typing import NewType
 
 from gateway.catalog.model import Catalog
 from gateway.delivery.core import Retry
+from gateway.delivery.guard import Guard
 from gateway.exchange.port import Transport
 from gateway.mapping.document import DocumentPlan
 from gateway.mapping.gate import Gate
@@ -54,3 +55,4 @@ class Exchange:
     route: Route
     batch_size: int
     mapping_digest: str
+    guard: Guard

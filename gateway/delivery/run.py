@@ -23,10 +23,10 @@ from gateway.delivery.reconcile import Reconciler
 from gateway.delivery.seal import Sealer
 from gateway.delivery.send import Courier
 from gateway.delivery.statement import Answered, Statement
-from gateway.errors import GatewayError
+from gateway.errors import DeliveryError, GatewayError
 from gateway.ledger.append import append
 from gateway.package.forms import Node
-from gateway.store import batches, runs, shares
+from gateway.store import batches, records, runs, shares
 from gateway.store.database import Connection, Database
 from gateway.store.entries import TransactionLog
 from gateway.store.runs import Kind, RunState
@@ -42,6 +42,7 @@ class Order:
     """Why a run takes place: a tick of the schedule, or a person with a reason.
 
     ``full`` reads the source from its beginning. ``retry`` takes up again at once what waits, and what was refused or given up.
+    ``approve`` lets withdrawals pass that the guard would hold.
     """
 
     kind: Kind = Kind.MANUAL
@@ -50,6 +51,7 @@ class Order:
     reason: str | None = None
     full: bool = False
     retry: bool = False
+    approve: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,7 @@ class Runner:
                 progress=progress,
                 full=order.full,
             )
+            self._guard(exchange, run_id, order)
             due = await self._seal_and_send(exchange, run_id, progress)
         except GatewayError as error:
             with self.database.begin() as conn:
@@ -123,29 +126,41 @@ class Runner:
         await asyncio.to_thread(self.notary.publish, final=True)
         return statement
 
+    def _guard(self, exchange: Exchange, run_id: str, order: Order) -> None:
+        """Nothing is sealed when too much would be taken back, unless a person has said that it is meant; that is in the ledger."""
+        place = (exchange.catalog.id, exchange.source.name)
+        with self.database.read() as conn:
+            withdrawals = shares.due_withdrawals(conn, exchange.name, *place)
+            held = withdrawals + records.counts(conn, *place).get("upsert", 0)
+        try:
+            exchange.guard.check(exchange=exchange.name, withdrawals=withdrawals, held=held)
+        except DeliveryError:
+            if not order.approve:
+                raise
+            with self.database.begin() as conn:
+                self._note_action(conn, order, "approve-withdrawals", run_id)
+
+    def _note_action(self, conn: Connection, order: Order, action: str, subject: str) -> None:
+        fields = {
+            "node": self.node.code,
+            "software": __version__,
+            "person": order.person or "-",
+            "action": action,
+            "subject": subject,
+            "reason": order.reason or "-",
+        }
+        append(TransactionLog(conn), "operator.action", fields, at=self.clock.now())
+
     def _take_up_again(self, exchange: Exchange, order: Order) -> None:
         """A person's word that waiting is over: the same bytes go out again, now. What was refused is written into the ledger."""
-        now = self.clock.now()
-        at, person, reason = instant(now), order.person or "-", order.reason or "-"
+        at, person, reason = instant(self.clock.now()), order.person or "-", order.reason or "-"
         with self.database.begin() as conn:
             for batch in batches.open_batches(conn, route=exchange.route):
                 if batch.state in {State.WAITING, State.UNKNOWN}:
                     batches.put_off(conn, batch.id, next_attempt_at=at)
                 elif batch.state is State.REFUSED:
                     batches.move(conn, batch.id, State.WAITING, at=at, next_attempt_at=at, person=person, reason=reason)
-                    append(
-                        TransactionLog(conn),
-                        "operator.action",
-                        {
-                            "node": self.node.code,
-                            "software": __version__,
-                            "person": person,
-                            "action": "retry",
-                            "subject": batch.id,
-                            "reason": reason,
-                        },
-                        at=now,
-                    )
+                    self._note_action(conn, order, "retry", batch.id)
 
     async def deliver(self, exchange: Exchange, progress: Progress) -> None:
         """Take every batch of the exchange's route as far as it gets now: sent, answered, reconciled; stop at the first that must wait."""

@@ -24,6 +24,7 @@ __all__ = [
     "bucket_digests",
     "bucket_records",
     "due",
+    "due_withdrawals",
     "of_batch",
     "outcomes",
     "release",
@@ -87,6 +88,17 @@ def due(conn: Connection, exchange: str, catalog: str, sources: Sequence[str]) -
         sources,
     )
     return array("q", (number for (number,) in rows))
+
+
+def due_withdrawals(conn: Connection, exchange: str, catalog: str, source: str) -> int:
+    """How many of the records that are due are to be taken back."""
+    rows = stream(
+        conn,
+        "SELECT count(*) FROM record r JOIN share s ON s.exchange = ? AND s.record_id = r.id "
+        "WHERE r.catalog = ? AND r.source = ? AND r.op <> 'upsert' AND r.version > s.version",
+        (exchange, catalog, source),
+    )
+    return int(next(rows)[0])
 
 
 def seal(conn: Connection, exchange: str, batch_id: str, rows: Sequence[tuple[int, int]]) -> None:

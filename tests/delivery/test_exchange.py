@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import Gateway
-from gateway.errors import MappingError, StoreError
+from gateway.errors import DeliveryError, MappingError, StoreError
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_log
 from gateway.store import attempts, batches, inbox, quarantine, runs, shares
@@ -170,6 +170,31 @@ async def test_an_unreachable_peer_delays_and_loses_nothing(nodes: Nodes) -> Non
             )
 
 
+async def test_an_emptied_source_is_not_taken_for_a_mass_deletion(nodes: Nodes) -> None:
+    """More withdrawals than the guard lets pass: nothing is sealed; the listing back: nothing happened; a person's word: they go."""
+    rows = [permit(number) for number in range(1, 151)]
+    nodes.business.write(rows)
+    async with nodes.province_listening() as province:
+        with nodes.bureau.open() as bureau:
+            await run_once(bureau)
+            nodes.business.write([])
+            with pytest.raises(DeliveryError, match="mass-withdrawal") as caught:
+                await run_once(bureau)
+            assert (caught.value.facts["withdrawals"], caught.value.facts["held"]) == (150, 150)
+            assert all(op == "upsert" for _, op in held_there(province).values())
+            nodes.business.write(rows)
+            await run_once(bureau)
+            assert all(op == "upsert" for _, op in held_there(province).values())
+            nodes.business.write(rows[:10])
+            statement = await run_once(bureau, approve=True)
+            assert (statement.vanished, statement.answered.withdrawn) == (140, 140)
+            actions = [
+                entry for entry in DurableLog(bureau.database).entries(0, 1000) if entry.kind == "operator.action"
+            ]
+            assert len(actions) == 1
+            assert proved(bureau)
+
+
 async def test_what_was_refused_waits_for_a_person_and_then_goes_on(nodes: Nodes) -> None:
     """The province does not take the catalog from us; when that is mended, a person orders the same bytes out again."""
     config = nodes.province.path / "config.toml"
@@ -181,8 +206,8 @@ async def test_what_was_refused_waits_for_a_person_and_then_goes_on(nodes: Nodes
             assert (await run_once(bureau)).open == 1
             with bureau.database.read() as conn:
                 (batch,) = batches.open_batches(conn)
-                assert batch.state is State.REFUSED
                 assert attempts.list_attempts(conn, batch.id)[-1].code == "route-forbidden"
+                assert batch.state is State.REFUSED
             nodes.business.write([permit(1), permit(2)])
             later = await run_once(bureau)
             assert (later.sealed, later.open) == (1, 1), "sealed behind it, and waiting for it"
