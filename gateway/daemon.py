@@ -9,6 +9,7 @@ from contextlib import suppress
 import structlog
 
 from gateway.app import Gateway
+from gateway.logs import dropped_lines
 
 __all__ = ["serve"]
 
@@ -28,11 +29,15 @@ async def serve(gateway: Gateway, stop: asyncio.Event, *, tell: Callable[[str], 
     _log.info("daemon.ready", node=gateway.node.code, url=listener.url)
     if tell is not None:
         tell(listener.url)
+    told = 0
     try:
         while not stop.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _TICK)
             await asyncio.to_thread(gateway.notary.publish)
+            if (dropped := dropped_lines()) > told:
+                _log.warning("log.lines-dropped", count=dropped)
+                told = dropped
     finally:
         _log.info("daemon.stopping")
         await listener.stop()

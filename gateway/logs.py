@@ -10,11 +10,12 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from threading import Lock
 from typing import TextIO
 
 import structlog
 
-__all__ = ["configure"]
+__all__ = ["configure", "dropped_lines"]
 
 _LONGEST = 500
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -37,13 +38,41 @@ def _redact(_logger: object, _name: str, event: MutableMapping[str, object]) -> 
     return event
 
 
+class _Lines:
+    """Writes lines to ``stream``, or to whatever standard error is at that moment.
+
+    A line that cannot be written (disk full, stream closed) is dropped and counted: what is only told must not stop what is done.
+    """
+
+    dropped = 0
+    _turn = Lock()
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def msg(self, message: str) -> None:
+        with _Lines._turn:
+            stream = self._stream or sys.stderr
+            try:
+                stream.write(f"{message}\n")
+                stream.flush()
+            except (OSError, ValueError):
+                _Lines.dropped += 1
+
+    log = debug = info = warn = warning = error = critical = fatal = failure = exception = msg
+
+
+def dropped_lines() -> int:
+    """How many lines could not be written since the process began."""
+    return _Lines.dropped
+
+
 def configure(*, level: str = "info", style: str = "json", stream: TextIO | None = None) -> None:
     """Set up logging for the process: ``style`` is ``json`` (for machines) or ``console`` (for a person at a terminal)."""
-    out = stream or sys.stderr
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=out.isatty())
+        else structlog.dev.ConsoleRenderer(colors=(stream or sys.stderr).isatty())
     )
     structlog.configure(
         processors=[
@@ -55,6 +84,6 @@ def configure(*, level: str = "info", style: str = "json", stream: TextIO | None
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=lambda *_: _Lines(stream),
         cache_logger_on_first_use=False,
     )

@@ -21,7 +21,8 @@ _JEMALLOC = "narenas:2,dirty_decay_ms:0,muzzy_decay_ms:0,background_thread:false
 
 def be_frugal() -> None:
     """Set the allocators. To be called before polars is imported (its allocator reads the environment once) and before threads start."""
-    os.environ.setdefault("_RJEM_MALLOC_CONF", _JEMALLOC)
+    # Set, not offered: polars writes its own defaults there, and a child process inherits them.
+    os.environ["_RJEM_MALLOC_CONF"] = _JEMALLOC
     with suppress(OSError, AttributeError):  # another C library: it has its own ways
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 

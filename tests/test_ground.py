@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from gateway.clock import RandomIds, SystemClock, instant, parse_instant, uuid7
-from gateway.logs import configure
+from gateway.logs import configure, dropped_lines
 
 
 def test_uuid7_is_what_the_rfc_says() -> None:
@@ -54,6 +54,15 @@ def test_a_peer_cannot_forge_a_line(lines: io.StringIO) -> None:
     assert json.loads(text)["event"] == "batch.refused"
     assert "\x1b" not in text
     assert "\u202e" not in text
+
+
+def test_a_log_that_cannot_be_written_stops_nothing() -> None:
+    stream = io.StringIO()
+    configure(level="info", style="json", stream=stream)
+    stream.close()
+    before = dropped_lines()
+    structlog.get_logger().info("batch.received", batch="x")
+    assert dropped_lines() == before + 1
 
 
 def test_secrets_and_persons_never_reach_a_line(lines: io.StringIO) -> None:
