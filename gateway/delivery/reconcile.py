@@ -11,7 +11,7 @@ import structlog
 
 from gateway import __version__
 from gateway.clock import Clock, instant, parse_instant
-from gateway.delivery.exchange import Exchange
+from gateway.delivery.exchange import Peer
 from gateway.delivery.sent import check_answer
 from gateway.errors import DeliveryError, LedgerError
 from gateway.ledger.append import append
@@ -40,8 +40,10 @@ class Reconciler:
     node: Node
     clock: Clock
 
-    def reconcile(self, exchange: Exchange, batch_id: str) -> None:
+    def reconcile(self, peer: Peer, batch_id: str) -> None:
         """Close the batch with its stored receipt. Running it again after a crash, at any point, gives the same end.
+
+        Two exchanges may share a route: the batch itself says whose it is.
 
         Raises DeliveryError ``receipt-missing``, PackageError when the stored receipt does not hold any more, StoreError, LedgerError.
         """
@@ -50,15 +52,15 @@ class Reconciler:
         if batch is None or receipt is None:
             raise DeliveryError("receipt-missing", batch=batch_id)
         # The bytes in the store are checked once more: what goes into the ledger was verified by the process that writes it there.
-        checked = check_answer(self.database, batch, exchange.peer, receipt.data, parse_instant(receipt.received_at))
+        checked = check_answer(self.database, batch, peer, receipt.data, parse_instant(receipt.received_at))
         figures = asdict(checked.receipt.figures)
         now = self.clock.now()
         at = instant(now)
         # Commit C: outcomes, statement, ledger entry and state stand or fall together. A crash before it: the batch is still
         # ``acknowledged`` and this runs again. After it: everything is said; only the checkpoint may be missing, and the next one covers it.
         with self.database.begin() as conn:
-            shares.settle(conn, exchange.name, batch.id, [_listed(outcome) for outcome in checked.receipt.outcomes])
-            self._quarantine(conn, exchange, batch, checked.receipt.outcomes, at)
+            shares.settle(conn, batch.exchange, batch.id, [_listed(outcome) for outcome in checked.receipt.outcomes])
+            _quarantine(conn, batch, checked.receipt.outcomes, at)
             append(
                 TransactionLog(conn),
                 "batch.reconciled",
@@ -94,31 +96,23 @@ class Reconciler:
             "claimed_at": instant(receipt.received_at),
         }
 
-    def _quarantine(
-        self, conn: Connection, exchange: Exchange, batch: Batch, outcomes: Sequence[Outcome], at: str
-    ) -> None:
-        """What the receiver rejected waits for its unit; what it took now is mended."""
-        rejected = {outcome.key: outcome for outcome in outcomes if outcome.result is Result.REJECTED}
-        held = records.held(conn, exchange.catalog.id, exchange.source.name, list(rejected))
-        cases = [
-            _case(record, rejected[record.key])
-            for record in records.fetch(conn, [each.id for each in held.values()])
-            if record.version == rejected[record.key].version
-        ]
-        quarantine.note(
-            conn,
-            cases,
-            exchange=exchange.name,
-            source=exchange.source.name,
-            stage=Stage.RECEIVER,
-            run_id=batch.run_id,
-            at=at,
-        )
-        if quarantine.count_open(conn, exchange=exchange.name, stage=Stage.RECEIVER) > len(cases):
-            taken = [share.key for share in shares.of_batch(conn, batch.id) if share.key not in rejected]
-            quarantine.close_keys(
-                conn, taken, exchange=exchange.name, source=exchange.source.name, stage=Stage.RECEIVER, at=at
-            )
+
+def _quarantine(conn: Connection, batch: Batch, outcomes: Sequence[Outcome], at: str) -> None:
+    """What the receiver rejected waits for its unit; what it took now is mended."""
+    rejected = {outcome.key: outcome for outcome in outcomes if outcome.result is Result.REJECTED}
+    if not rejected and not quarantine.count_open(conn, exchange=batch.exchange, stage=Stage.RECEIVER):
+        return
+    # A record that was sealed again since belongs to that later batch: the receipt for it will speak.
+    stood = {share.key: share.record_id for share in shares.of_batch(conn, batch.id)}
+    if not stood:
+        return
+    source = records.fetch(conn, [next(iter(stood.values()))])[0].source
+    found = records.fetch(conn, [number for key, number in stood.items() if key in rejected])
+    cases = [_case(record, rejected[record.key]) for record in found if record.version == rejected[record.key].version]
+    place = {"exchange": batch.exchange, "source": source}
+    quarantine.note(conn, cases, **place, stage=Stage.RECEIVER, run_id=batch.run_id, at=at)
+    taken = [key for key in stood if key not in rejected]
+    quarantine.close_keys(conn, taken, **place, stage=Stage.RECEIVER, at=at)
 
 
 def _listed(outcome: Outcome) -> ListedOutcome:

@@ -32,7 +32,7 @@ from gateway.store.entries import TransactionLog
 from gateway.store.runs import Kind, RunState
 from gateway.store.states import State
 
-__all__ = ["Order", "Runner", "statement_of"]
+__all__ = ["Order", "Runner"]
 
 _log = structlog.get_logger()
 
@@ -178,7 +178,7 @@ class Runner:
                 return
 
     def _reconcile(self, exchange: Exchange, batch_id: str, progress: Progress) -> None:
-        self.reconciler.reconcile(exchange, batch_id)
+        self.reconciler.reconcile(exchange.peer, batch_id)
         with self.database.read() as conn:
             batch = batches.find_batch(conn, batch_id)
         progress("reconciled", batch.total if batch else 0)
@@ -262,29 +262,3 @@ def _answered(sealed: Sequence[batches.Batch]) -> Answered:
     for batch in sealed:
         figures.update({name: count for name, count in batch.figures.items() if name != "total"})
     return Answered(**figures)
-
-
-def statement_of(conn: Connection, run_id: str) -> Statement | None:
-    """The statement of a closed run as it stands now: batches that were reconciled since count as answered."""
-    run = runs.find_run(conn, run_id)
-    if run is None or run.state is not RunState.CLOSED:
-        return None
-    sealed = batches.of_run(conn, run_id)
-    figures = run.figures
-    return Statement(
-        run_id=run_id,
-        exchange=run.exchange,
-        rows=figures["rows"],
-        vanished=figures["vanished"],
-        carried=figures["carried"],
-        unchanged=figures["unchanged"],
-        quarantined=figures["quarantined"],
-        sealed=figures["sealed"],
-        upsert=sum(batch.upsert for batch in sealed),
-        withdraw=sum(batch.withdraw + batch.stop_share for batch in sealed),
-        batches=len(sealed),
-        batch_totals=sum(batch.total for batch in sealed),
-        answered=_answered(sealed),
-        quarantined_by=figures["by"],
-        noticed_by=figures["noticed"],
-    )

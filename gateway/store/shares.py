@@ -98,7 +98,8 @@ def due_withdrawals(conn: Connection, exchange: str, catalog: str, source: str) 
         "WHERE r.catalog = ? AND r.source = ? AND r.op <> 'upsert' AND r.version > s.version",
         (exchange, catalog, source),
     )
-    return int(next(rows)[0])
+    # To the end: a statement that is left half read would keep its connection's snapshot after the transaction.
+    return sum(count for (count,) in rows)
 
 
 def seal(conn: Connection, exchange: str, batch_id: str, rows: Sequence[tuple[int, int]]) -> None:

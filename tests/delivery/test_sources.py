@@ -13,6 +13,8 @@ import xlsxwriter
 
 from gateway.delivery.statement import Statement
 from gateway.errors import SourceError
+from gateway.store import batches, quarantine, shares
+from gateway.store.quarantine import Stage
 from tests.delivery.test_exchange import held_there
 from tests.nodes import BUREAU, COLUMNS, MAPPINGS, Nodes, lay_nodes, permit, run_once
 from tests.sources.databases import KINDS, Database, open_database
@@ -143,6 +145,56 @@ async def test_a_workbook_of_the_ministry_sheet(tmp_path: Path) -> None:
     statement, held = await transferred(nodes)
     assert (statement.rows, statement.sealed, statement.answered.created) == (3, 3, 3)
     assert len(held) == 3
+
+
+async def test_two_exchanges_may_share_a_route(tmp_path: Path) -> None:
+    """One catalog from two sources to one peer: a batch that one exchange left behind is settled as its own by the other's run."""
+    names = headings("split-2018-permits-legal")
+    for part, numbers in (("a", (1, 2)), ("b", (3,))):
+        with (tmp_path / f"{part}.csv").open("w", encoding="utf-8", newline="") as written:
+            csv.writer(written).writerows(
+                [names, *(row(names, number, 行政许可决定文书名称=f"黑森交许〔2026〕{number}号") for number in numbers)]
+            )
+    kind = 'kind = "csv"\nmapping = "split-2018-permits-legal"\n'
+    nodes = lay_nodes(
+        tmp_path, f'{kind}path = "{tmp_path}/a.csv"\n\n[sources.others]\n{kind}path = "{tmp_path}/b.csv"\n'
+    )
+    catalog = nodes.province.path / "mappings" / "catalogs" / "administrative-license.toml"
+    before, mark, after = catalog.read_text("utf-8").partition("[rules.name-is-not-number]")
+    catalog.write_text(before + mark + after.replace('"notice"', '"reject"', 1), "utf-8")
+
+    def both(gateway_folder: Path) -> None:
+        config = gateway_folder / "config.toml"
+        text = config.read_text("utf-8")
+        again = (
+            text[text.index("[exchanges.permits-to-province]") :]
+            .replace("permits-to", "others-to")
+            .replace('"permits"', '"others"')
+        )
+        config.write_text(f"{text}\n{again}", "utf-8")
+
+    both(nodes.bureau.path)
+    with nodes.bureau.open() as bureau:
+        assert (await run_once(bureau)).open == 2, "the province is not there yet"
+        with bureau.database.begin() as conn:
+            (waiting,) = batches.open_batches(conn)
+            batches.put_off(conn, waiting.id, next_attempt_at=waiting.created_at)
+    async with nodes.province_listening():
+        both(nodes.bureau.path)
+        with nodes.bureau.open() as bureau:
+            other = await run_once(bureau, "others-to-province")
+            assert (other.sealed, other.answered.rejected) == (1, 1)
+            with bureau.database.read() as conn:
+                assert batches.open_batches(conn) == []
+                assert shares.outcomes(conn, "permits-to-province") == {"rejected": 2}
+                cases = {
+                    (case.exchange, case.source, case.key) for case in quarantine.cases(conn, stage=Stage.RECEIVER)
+                }
+    assert {(exchange, source) for exchange, source, _ in cases} == {
+        ("permits-to-province", "permits"),
+        ("others-to-province", "others"),
+    }
+    assert len(cases) == 3
 
 
 async def test_another_template_is_refused_with_its_columns_named(tmp_path: Path) -> None:
