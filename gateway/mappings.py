@@ -8,13 +8,15 @@ from pathlib import Path
 
 from gateway.catalog.loader import Library, load_catalogs
 from gateway.catalog.model import Catalog
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, MappingError
 from gateway.mapping.document import DocumentPlan
 from gateway.mapping.format_loader import load_format
 from gateway.mapping.format_model import Format
 from gateway.mapping.loader import load_source_mapping, load_source_mappings
 from gateway.mapping.model import SourceMapping
 from gateway.mapping.plan import RecordPlan
+from gateway.mapping.sheet_loader import is_sheet_format, load_sheet_format
+from gateway.mapping.sheet_model import SheetFormat
 
 __all__ = ["Mappings"]
 
@@ -42,10 +44,22 @@ class Mappings:
         folder = self.folder / "formats"
         return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
 
-    def format(self, name: str) -> Format:
-        """A format by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
+    def is_sheet_format(self, name: str) -> bool:
+        """Whether a format is one of sheets. Raises ConfigError ``format-unknown``."""
         if name not in self.format_names():
             raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
+        return is_sheet_format(self.folder / "formats" / name)
+
+    def sheet_format(self, name: str) -> SheetFormat:
+        """A format of sheets by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
+        if name not in self.format_names():
+            raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
+        return load_sheet_format(self.folder / "formats" / name, self.library)
+
+    def format(self, name: str) -> Format:
+        """A format by its folder's name. Raises ConfigError ``format-unknown``, MappingError ``format-of-sheets``, Findings."""
+        if self.is_sheet_format(name):
+            raise MappingError("format-of-sheets", format=name)
         if name not in self._formats:
             self._formats[name] = load_format(self.folder / "formats" / name, self.library)
         return self._formats[name]

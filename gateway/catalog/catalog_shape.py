@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field as Limit
 
 from gateway.catalog.model import Disclosure, FieldType, Identifier, Weight
-from gateway.catalog.reading import Name, Shape, Words
+from gateway.catalog.reading import LOOSE, Name, Shape, Words
 
-__all__ = ["CheckText", "DeadlineText", "FieldText", "HeadText", "RuleText", "WhenText"]
+__all__ = ["CheckText", "DeadlineText", "FieldText", "HeadText", "PartText", "RuleText", "WhenText"]
 
-_Loose = Limit(strict=False)  # TOML has no enumerations: a choice arrives as text
 _List = Annotated[tuple[Words, ...], Limit(strict=False, min_length=1)]
 
 
@@ -33,7 +32,8 @@ class FieldText(Shape):
 
     zh: Words
     en: Words
-    type: Annotated[FieldType, _Loose]
+    type: Annotated[FieldType, LOOSE]
+    part: Words | None = None
     max_length: Annotated[int, Limit(ge=1)] | None = None
     precision: Annotated[int, Limit(ge=1, le=38)] | None = None
     scale: Annotated[int, Limit(ge=0)] | None = None
@@ -43,12 +43,12 @@ class FieldText(Shape):
     codelist: Words | None = None
     open_prefix: Words | None = None
     separator: Words | None = None
-    identifier: Annotated[Identifier, _Loose] | None = None
+    identifier: Annotated[Identifier, LOOSE] | None = None
     identifier_when: WhenText = Limit(default={})
     placeholder: Words | None = None
     placeholder_when: WhenText = Limit(default={})
     personal: bool = False
-    disclosure: Annotated[Disclosure, _Loose]
+    disclosure: Annotated[Disclosure, LOOSE]
     profile: bool = False
     note: str = ""
 
@@ -58,8 +58,17 @@ class RuleText(Shape):
 
     kind: Literal["order", "differs", "publicity"]
     fields: Annotated[tuple[Words, ...], Limit(strict=False, min_length=2)]
-    weight: Annotated[Weight, _Loose]
+    weight: Annotated[Weight, LOOSE]
     limit: Literal["earliest", "latest"] | None = None
+
+
+class PartText(Shape):
+    """A table ``[parts.<name>]``."""
+
+    zh: Words
+    en: Words
+    key: _List
+    within: Words | None = None
 
 
 class DeadlineText(Shape):
@@ -67,19 +76,22 @@ class DeadlineText(Shape):
 
     field: Words
     working_days: Annotated[int, Limit(ge=1)]
+    profile: bool = False
 
 
 class HeadText(Shape):
-    """The catalog's own keys; fields and rules are read one by one, so that a mistake in one hides none in another."""
+    """The catalog's own keys; fields, parts and rules are read one by one, so that a mistake in one hides none in another."""
 
     id: Name
     version: Words
     zh: Words
     en: Words
     standard: Words
+    category: str = ""
     subject_kinds: _List
     key: _List
     unit: Words
     deadline: DeadlineText
     fields: Annotated[dict[str, object], Limit(min_length=1)]
     rules: dict[str, object] = Limit(default={})
+    parts: dict[str, object] = Limit(default={})

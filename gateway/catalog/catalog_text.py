@@ -1,8 +1,8 @@
 """One catalog from its TOML text: shapes first, then all that must agree with something else, every finding at once.
 
 The text has the catalog's own keys, one table ``[fields.<name>]`` a field in the order of the exchange, one table
-``[rules.<id>]`` a rule. Conditions read ``required_when = [{ subject_kind.is = ["自然人"] }]``: alternatives in a list,
-in each the fields that must all satisfy their test.
+``[rules.<id>]`` a rule, one table ``[parts.<name>]`` for whatever a record holds several times. Conditions read
+``required_when = [{ subject_kind.is = ["自然人"] }]``: alternatives in a list, in each the fields that must all satisfy their test.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
-from gateway.catalog.catalog_shape import FieldText, HeadText, RuleText, WhenText
+from gateway.catalog.catalog_shape import FieldText, HeadText, PartText, RuleText, WhenText
 from gateway.catalog.codelists import CodeList
 from gateway.catalog.model import (
     Catalog,
@@ -21,6 +21,7 @@ from gateway.catalog.model import (
     Field,
     FieldType,
     Operator,
+    Part,
 )
 from gateway.catalog.reading import dotted, listed, read_shape, read_toml
 from gateway.errors import Finding
@@ -61,12 +62,13 @@ class _CatalogReader:
         self._findings = findings
         self._texts: dict[str, FieldText] = {}
         self._names: frozenset[str] = frozenset()
+        self._parts: dict[str, Part] = {}
 
     def read(self) -> Catalog | None:
         """The catalog, or None when anything is wrong."""
         before = len(self._findings)
         head = read_shape(HeadText, self._raw, self._file, (), self._findings)
-        raw_fields, raw_rules = self._table("fields"), self._table("rules")
+        raw_fields, raw_rules, raw_parts = self._table("fields"), self._table("rules"), self._table("parts")
         self._names = frozenset(raw_fields)
         for name, raw in raw_fields.items():
             if _FIELD_NAME.fullmatch(name) is None:
@@ -74,6 +76,8 @@ class _CatalogReader:
             text = read_shape(FieldText, raw, self._file, ("fields", name), self._findings)
             if text is not None:
                 self._texts[name] = text
+        for name, raw in raw_parts.items():
+            self._part(name, raw)
         fields = tuple(self._field(name, text) for name, text in self._texts.items())
         rules = tuple(rule for rule_id, raw in raw_rules.items() if (rule := self._rule(rule_id, raw)) is not None)
         if head is not None:
@@ -89,9 +93,13 @@ class _CatalogReader:
             subject_kinds=head.subject_kinds,
             key=head.key,
             unit=head.unit,
-            deadline=Deadline(field=head.deadline.field, working_days=head.deadline.working_days),
+            deadline=Deadline(
+                field=head.deadline.field, working_days=head.deadline.working_days, profile=head.deadline.profile
+            ),
             fields=fields,
             rules=rules,
+            parts=tuple(self._parts.values()),
+            category=head.category,
         )
 
     def _table(self, key: str) -> Mapping[str, object]:
@@ -132,6 +140,8 @@ class _CatalogReader:
             self._find("catalog-field-type", *place, field=name, expected=kind, got=text.type)
         if not text.required:
             self._find("catalog-field-not-required", *place, field=name)
+        if text.part is not None and place[0] != "parts":
+            self._find("catalog-field-in-part", *place, field=name, part=text.part)
 
     def _known(self, name: str, *place: object) -> bool:
         if name in self._names:
@@ -139,11 +149,36 @@ class _CatalogReader:
         self._find("catalog-field-unknown", *place, field=name)
         return False
 
+    # -- parts ---------------------------------------------------------------------------------------
+
+    def _part(self, name: str, raw: object) -> None:
+        """One part; those it stands within were read before it, so that no two can stand within each other."""
+        text = read_shape(PartText, raw, self._file, ("parts", name), self._findings)
+        if text is None:
+            return
+        if _FIELD_NAME.fullmatch(name) is None or name in self._names:
+            self._find("catalog-part-name", "parts", name)
+        if text.within is not None and text.within not in self._parts:
+            self._find("catalog-part-unknown", "parts", name, "within", part=text.within, known=listed(self._parts))
+            return
+        self._parts[name] = Part(name=name, zh=text.zh, en=text.en, key=text.key, within=text.within)
+        for place, field in enumerate(text.key):
+            self._check_needed(field, None, "parts", name, "key", place)
+            if field in self._texts and self._texts[field].part != name:
+                self._find("catalog-part-key", "parts", name, "key", place, field=field, part=name)
+
+    def _chain(self, part: str | None) -> tuple[str, ...]:
+        """The parts that lead to ``part``, itself included."""
+        known = self._parts.get(part or "")
+        return () if known is None else (*self._chain(known.within), known.name)
+
     # -- fields --------------------------------------------------------------------------------------
 
     def _field(self, name: str, text: FieldText) -> Field:
         self._check_type(name, text)
         self._check_codes(name, text)
+        if text.part is not None and text.part not in self._parts:
+            self._find("catalog-part-unknown", "fields", name, "part", part=text.part, known=listed(self._parts))
         for key, needed in _NEEDS:
             if getattr(text, key) and not getattr(text, needed):
                 self._find("catalog-key-needs", "fields", name, key, needed=needed)
@@ -156,6 +191,7 @@ class _CatalogReader:
             zh=text.zh,
             en=text.en,
             type=text.type,
+            part=text.part,
             max_length=text.max_length,
             precision=text.precision,
             scale=text.scale,
@@ -218,8 +254,15 @@ class _CatalogReader:
             if operator in (Operator.IS, Operator.HAS):
                 values = getattr(test, _attribute(operator))
             if self._known(name, *place, name) and name in self._texts:
+                self._check_reach(name, str(place[1]), *place, name)
                 self._check_test(self._texts[name], operator, values, *place, name, operator)
             yield Condition(field=name, operator=operator, values=values)
+
+    def _check_reach(self, name: str, asking: str, *place: object) -> None:
+        """A condition looks at what stands in the same row or around it, never into another part."""
+        own = self._texts[asking].part if asking in self._texts else None
+        if self._texts[name].part not in {None, *self._chain(own)}:
+            self._find("catalog-condition-part", *place, field=name, part=self._texts[name].part)
 
     def _check_test(self, text: FieldText, operator: Operator, values: tuple[str, ...], *place: object) -> None:
         """The test suits its field, and its words can occur there."""
@@ -257,12 +300,22 @@ class _CatalogReader:
                 if self._texts[name].type is not expected:
                     got = self._texts[name].type
                     self._find("catalog-field-type", *place, field=name, expected=expected, got=got)
+        deepest = max(
+            (self._texts[name].part for name in text.fields if name in self._texts), key=self._depth, default=None
+        )
+        for number, name in enumerate(text.fields):
+            if name in self._texts and self._texts[name].part not in {None, *self._chain(deepest)}:
+                place = ("rules", rule_id, "fields", number)
+                self._find("catalog-condition-part", *place, field=name, part=self._texts[name].part)
         if text.kind != "order" and len(text.fields) != 2:
             self._find("catalog-rule-fields", "rules", rule_id, "fields", kind=text.kind, got=len(text.fields))
         if text.limit is not None and text.kind != "publicity":
             self._find("catalog-key-not-for-rule", "rules", rule_id, "limit", kind=text.kind)
         parameters: dict[str, object] = {} if text.limit is None else {"limit": text.limit}
         return CrossRule(id=rule_id, kind=text.kind, fields=text.fields, weight=text.weight, parameters=parameters)
+
+    def _depth(self, part: str | None) -> int:
+        return len(self._chain(part))
 
 
 def _attribute(operator: Operator) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from types import MappingProxyType
 from gateway.catalog.calendar import WorkingDays, parse_working_days
 from gateway.catalog.catalog_text import parse_catalog
 from gateway.catalog.codelists import CodeList, may_hold, parse_codelist, parse_crosswalk
+from gateway.catalog.demands import Demand, parse_demand
 from gateway.catalog.model import Catalog
 from gateway.catalog.publicity import Regime, parse_regimes
 from gateway.errors import Finding, Findings
@@ -26,6 +27,7 @@ _CATALOGS = "catalogs"
 _CODELISTS = "codelists"
 _CROSSWALKS = "codelists/crosswalks"
 _WORKING_DAYS = "codelists/working-days.csv"
+_DEMANDS = "demands"
 _REGIMES = "codelists/publicity-regimes.toml"
 
 
@@ -42,6 +44,7 @@ class Library:
     regimes: tuple[Regime, ...]
     working_days: WorkingDays
     files: Mapping[str, str]
+    demands: Mapping[str, Demand] = field(default_factory=dict)
 
     def digest(self, catalog_id: str) -> str:
         """SHA-256 (hex) of everything that decides what a record of this catalog must be.
@@ -59,7 +62,7 @@ class Library:
 
 
 def load_catalogs(folder: Path) -> Library:
-    """Read ``folder`` (it holds ``catalogs/`` and ``codelists/``).
+    """Read ``folder`` (it holds ``catalogs/`` and ``codelists/``, perhaps ``demands/``).
 
     Raises :class:`gateway.errors.Findings` with every mistake found. Files of other kinds are left alone.
     """
@@ -98,6 +101,13 @@ class _FolderReader:
                 allowed = partial(_leads_into, codelist, list(catalogs.values()))
                 name = self._name(path)
                 crosswalks[Path(path).stem] = parse_crosswalk(name, data, self._findings, allowed=allowed)
+        demands: dict[str, Demand] = {}
+        for path in self._listing(_DEMANDS, ".toml", optional=True):
+            if (data := self._bytes(path)) is not None:
+                whole = len(catalogs) == len(paths)
+                demand = parse_demand(self._name(path), data, catalogs, self._findings, whole=whole)
+                if demand is not None:
+                    demands[demand.id] = demand
         working_days = WorkingDays()
         if (data := self._bytes(_WORKING_DAYS)) is not None:
             working_days = parse_working_days(self._name(_WORKING_DAYS), data, self._findings)
@@ -113,6 +123,7 @@ class _FolderReader:
             regimes=regimes,
             working_days=working_days,
             files=MappingProxyType(self._digests),
+            demands=MappingProxyType(demands),
         )
 
     def _name(self, path: str) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "FieldType",
     "Identifier",
     "Operator",
+    "Part",
     "Weight",
 ]
 
@@ -90,6 +91,7 @@ class Field:
     zh: str
     en: str
     type: FieldType
+    part: str | None = None  # stands in every row of this part instead of once in the record
     max_length: int | None = None  # characters (Unicode code points)
     precision: int | None = None  # decimal: digits in all
     scale: int | None = None  # decimal: digits after the point
@@ -129,17 +131,34 @@ class CrossRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
-    """Shared within ``working_days`` after the date in ``field``."""
+    """Shared within ``working_days`` after the date in ``field``; ``profile`` when no published text says so."""
 
     field: str
     working_days: int
+    profile: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What a record holds several times: the lines of an order, the works under a contract.
+
+    ``key`` are fields of the part that tell its rows apart within one record (within one row of the part ``within``, when it stands
+    inside another). A source says such a record in several rows that repeat what stands once.
+    """
+
+    name: str
+    zh: str
+    en: str
+    key: tuple[str, ...]
+    within: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """One catalog.
 
-    ``key`` are the fields whose values, joined by ``|``, name a record; ``unit`` is the field with the unit's code.
+    ``key`` are the fields whose values, joined by ``|``, name a record; ``unit`` is the field with the unit's code. ``parts`` are in the
+    order of the text, an enclosing one before those within it. ``category`` is the kind of data (数据类别) as a person files it.
     """
 
     id: str
@@ -153,6 +172,8 @@ class Catalog:
     deadline: Deadline
     fields: tuple[Field, ...]
     rules: tuple[CrossRule, ...] = ()
+    parts: tuple[Part, ...] = ()
+    category: str = ""
 
     def field(self, name: str) -> Field:
         """The field called ``name``. Raises KeyError."""
@@ -160,3 +181,22 @@ class Catalog:
             if item.name == name:
                 return item
         raise KeyError(name)
+
+    def part(self, name: str) -> Part:
+        """The part called ``name``. Raises KeyError."""
+        for item in self.parts:
+            if item.name == name:
+                return item
+        raise KeyError(name)
+
+    def fields_of(self, part: str | None) -> tuple[Field, ...]:
+        """The fields that stand once in each row of ``part``; None: once in the record."""
+        return tuple(item for item in self.fields if item.part == part)
+
+    def parts_within(self, part: str | None) -> tuple[Part, ...]:
+        """The parts directly inside ``part``; None: directly in the record."""
+        return tuple(item for item in self.parts if item.within == part)
+
+    def chain(self, part: str | None) -> tuple[str, ...]:
+        """The names of the parts that lead to ``part``, outermost first, itself included."""
+        return () if part is None else (*self.chain(self.part(part).within), part)

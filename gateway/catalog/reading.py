@@ -15,14 +15,15 @@ from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from gateway.errors import Finding
 
-__all__ = ["Name", "Row", "Shape", "Words", "dotted", "listed", "read_rows", "read_shape", "read_toml"]
+__all__ = ["LOOSE", "Name", "Row", "Shape", "Words", "dotted", "listed", "read_rows", "read_shape", "read_toml"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Words = Annotated[str, StringConstraints(min_length=1)]
+LOOSE = Field(strict=False)  # TOML has no enumerations: a choice arrives as text
 
 _HEADING = re.compile(r"^\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
 _LINE = re.compile(r"at line (\d+)")

@@ -16,7 +16,7 @@ from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog, CrossRule, Field, FieldType, Weight
 from gateway.catalog.publicity import Regime
 from gateway.mapping.check_codes import not_in_force, unknown_codes
-from gateway.mapping.conditions import all_hold, any_alternative, in_words
+from gateway.mapping.conditions import all_hold, any_alternative, in_words, part_stands
 from gateway.mapping.identifier_columns import STANDARDS, is_valid
 
 __all__ = ["Check", "compile_checks"]
@@ -64,10 +64,12 @@ def _field_checks(field: Field, catalog: Catalog, library: Library) -> Iterator[
 def _presence_checks(field: Field, catalog: Catalog) -> Iterator[Check]:
     value = pl.col(field.name)
     missing = "key-missing" if field.name in catalog.key else "required-missing"
+    # A row of the source that says nothing of a part leaves none of its fields out.
+    absent = value.is_null() if field.part is None else value.is_null() & part_stands(field.part, catalog)
     if field.required:
-        yield Check(field=field.name, code=missing, when=value.is_null())
+        yield Check(field=field.name, code=missing, when=absent)
     elif field.required_when:
-        when = value.is_null() & any_alternative(field.required_when, catalog)
+        when = absent & any_alternative(field.required_when, catalog)
         yield Check(field=field.name, code=missing, when=when, expected=in_words(field.required_when))
     if field.empty_when:
         when = value.is_not_null() & any_alternative(field.empty_when, catalog)

@@ -10,7 +10,7 @@ import polars as pl
 
 from gateway.catalog.model import Catalog, Condition, Operator
 
-__all__ = ["all_hold", "any_alternative", "in_words"]
+__all__ = ["all_hold", "any_alternative", "in_words", "part_stands"]
 
 
 def all_hold(conditions: Sequence[Condition], catalog: Catalog) -> pl.Expr:
@@ -25,6 +25,12 @@ def any_alternative(alternatives: Sequence[Sequence[Condition]], catalog: Catalo
     if not alternatives:
         return pl.lit(value=False)
     return pl.any_horizontal([all_hold(conditions, catalog) for conditions in alternatives])
+
+
+def part_stands(part: str, catalog: Catalog) -> pl.Expr:
+    """True on the flat rows that say something of ``part``, or of a part within it."""
+    inside = [field.name for field in catalog.fields if part in catalog.chain(field.part)]
+    return pl.any_horizontal([pl.col(name).is_not_null() for name in inside])
 
 
 def in_words(alternatives: Sequence[Sequence[Condition]]) -> str:

@@ -6,7 +6,7 @@ through the very expressions that will write and judge the records.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,11 +16,13 @@ import polars as pl
 from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog, Field, FieldType
 from gateway.errors import Finding, Severity
+from gateway.mapping.batch_facts import SOME_BATCH
 from gateway.mapping.canonical import canonical_type
-from gateway.mapping.format_model import Binding, WhenEmpty
+from gateway.mapping.format_model import RECORDS, Binding, BoundLeaf, WhenEmpty, name_of, place_of
 from gateway.mapping.leaf_plan import LeafPlan, compile_leaf
-from gateway.mapping.outline import Cluster, Node, outline_of, standings_of
-from gateway.mapping.schema import Element, Group, Model, Wildcard, local_name
+from gateway.mapping.outline import Cluster, Node, Rows, constants_differ, outline_of, standings_of
+from gateway.mapping.schema import Element, Group, Model, Wildcard, local_name, meant
+from gateway.mapping.xsd_types import FREE_TEXT
 
 __all__ = ["coverage"]
 
@@ -32,19 +34,26 @@ _NO_KIND = {"date-invalid", "decimal-invalid", "integer-invalid"}
 def coverage(binding: Binding, root: Element, catalog: Catalog, library: Library, file: str) -> Iterator[Finding]:
     """Errors and warnings about a binding whose paths and rules are all right by themselves."""
     places = {leaf.steps: f"bind[{number}]" for number, leaf in enumerate(binding.leaves, start=1)}
-    for path, code in _unbound(root, [leaf.steps for leaf in binding.leaves], ""):
+    bound = _Bound(leaves=[leaf.steps for leaf in binding.leaves], repeated=binding.repeat)
+    for path, code in _unbound(root, bound, ""):
         yield Finding(code=code, file=file, key="bind", facts={"path": path})
-    outline = outline_of(root, binding.leaves)
+    for steps in _never_repeated(binding):
+        yield Finding(code="coverage-repeat-unbound", file=file, key=f"repeat.{binding.repeat[steps]}")
+    outline = outline_of(root, binding.leaves, binding.repeat)
     standings = standings_of(outline)
-    for slot in outline.slots():
+    for path, other in _alike(outline, catalog, ""):
+        facts = {"path": path, "other": other}
+        yield Finding(code="coverage-places-alike", file=file, key="bind", severity=Severity.WARNING, facts=facts)
+    for slot in outline.leaves():
         leaf = compile_leaf(slot, catalog, library.crosswalks)
         trial = _Trial(leaf=leaf, library=library, file=file, key=places[slot.leaf.steps])
         yield from trial.findings()
         if standings[slot.index].demanded:
             yield from trial.demanded(standings[slot.index].scope)
-    bound = {leaf.field for leaf in binding.leaves}
+    # What is written into the rows of a part alone cannot be read back as something that stands once.
+    sent = {leaf.field for leaf in binding.leaves if leaf.field is not None and _at_home(leaf, binding, catalog)}
     for field in catalog.fields:
-        if field.name not in bound and field.required:
+        if field.name not in sent and field.required:
             yield Finding(
                 code="coverage-field-unsent",
                 file=file,
@@ -54,48 +63,107 @@ def coverage(binding: Binding, root: Element, catalog: Catalog, library: Library
             )
 
 
-def _unbound(element: Element, bound: Sequence[tuple[str, ...]], path: str) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bound:
+    """What is bound in and below an element: the leaves' remaining steps, and the places that are repeated for a part."""
+
+    leaves: Sequence[tuple[str, ...]]
+    repeated: Collection[tuple[str, ...]] = ()
+
+    def only(self, names: Collection[str]) -> _Bound:
+        """What is bound below elements of these names."""
+        return _Bound(
+            leaves=[leaf for leaf in self.leaves if leaf and name_of(leaf[0]) in names],
+            repeated=[path for path in self.repeated if path and name_of(path[0]) in names],
+        )
+
+    def places(self, name: str) -> Mapping[str, _Bound]:
+        """What is bound below each element called ``name``, by the step that leads to it."""
+        steps = dict.fromkeys(leaf[0] for leaf in self.leaves if leaf and name_of(leaf[0]) == name)
+        return {
+            step: _Bound(
+                leaves=[leaf[1:] for leaf in self.leaves if leaf and leaf[0] == step],
+                repeated=[path[1:] for path in self.repeated if path and path[0] == step],
+            )
+            for step in steps
+        }
+
+
+def _unbound(element: Element, bound: _Bound, path: str) -> Iterator[tuple[str, str]]:
     """(path, code) of everything that must stand in ``element``, which stands, and that no leaf is bound to."""
     for attribute in element.attributes:
-        if attribute.required and (f"@{attribute.name}",) not in bound:
+        if attribute.required and (f"@{attribute.name}",) not in bound.leaves:
             yield f"{path}@{local_name(attribute.name)}", "coverage-unbound"
     # An element that holds only attributes may go without a text; one in which nothing is bound was forgotten.
-    if element.type is not None and () not in bound and not (bound and element.type.may_be_empty):
+    text = element.type if element.type is not FREE_TEXT else None
+    if text is not None and () not in bound.leaves and not (bound.leaves and text.may_be_empty):
         yield path.rstrip("/") or local_name(element.name), "coverage-unbound"
     group = element.content
     if group is not None and (group.min_occurs or _touched(group, bound)):
         yield from _unbound_in(group, bound, path)
 
 
-def _unbound_in(group: Group, bound: Sequence[tuple[str, ...]], path: str) -> Iterator[tuple[str, str]]:
-    members = group.members
-    if group.model is Model.CHOICE:
-        members = tuple(member for member in members if not isinstance(member, Wildcard) and _touched(member, bound))
-        if not members:
-            names = " | ".join(local_name(element.name) for element in group.elements())
-            yield f"{path}({names})", "coverage-unbound"
-    for member in members:
+def _unbound_in(group: Group, bound: _Bound, path: str) -> Iterator[tuple[str, str]]:
+    names = meant(group, {name_of(steps[0]) for steps in bound.leaves if steps})
+    if group.model is Model.CHOICE and not any(names.values()):
+        told = " | ".join(local_name(element.name) for element in group.elements())
+        yield f"{path}({told})", "coverage-unbound"
+    for place, member in enumerate(group.members):
         if isinstance(member, Wildcard):
-            if member.required:
+            if member.required and group.model is not Model.CHOICE:
                 yield f"{path}*", "coverage-wildcard"
-        elif member.min_occurs or _touched(member, bound):
+        elif names[place] or (member.min_occurs and group.model is not Model.CHOICE):
+            inside = bound.only(names[place])
             if isinstance(member, Group):
-                yield from _unbound_in(member, bound, path)
-                continue
-            here = f"{path}{local_name(member.name)}"
-            if member.min_occurs > 1:
-                yield here, "coverage-repeated"
-            if member.abstract:
-                yield here, "coverage-unbound"
+                yield from _unbound_in(member, inside, path)
             else:
-                below = [steps[1:] for steps in bound if steps and steps[0] == member.name]
-                yield from _unbound(member, below, f"{here}/")
+                yield from _unbound_element(member, inside.places(member.name), f"{path}{local_name(member.name)}")
 
 
-def _touched(member: Element | Group, bound: Sequence[tuple[str, ...]]) -> bool:
+def _unbound_element(element: Element, places: Mapping[str, _Bound], path: str) -> Iterator[tuple[str, str]]:
+    """What is missing where ``element`` stands: in every place that is bound, or in the one that the schema wants."""
+    rows = any(() in bound.repeated for bound in places.values())
+    if element.min_occurs > max(1, len(places)) and not rows:
+        yield path, "coverage-repeated"
+    if element.abstract:
+        yield path, "coverage-unbound"
+        return
+    for step, bound in (places or {element.name: _Bound(leaves=())}).items():
+        number = f"[{place_of(step)}]" if place_of(step) > 1 else ""
+        yield from _unbound(element, bound, f"{path}{number}/")
+
+
+def _touched(member: Element | Group, bound: _Bound) -> bool:
     """Whether a leaf is bound in or below ``member``."""
     names = {member.name} if isinstance(member, Element) else {element.name for element in member.elements()}
-    return any(steps and steps[0] in names for steps in bound)
+    return any(steps and name_of(steps[0]) in names for steps in bound.leaves)
+
+
+def _alike(node: Node, catalog: Catalog, path: str) -> Iterator[tuple[str, str]]:
+    """Pairs of places of one name that a reader cannot tell apart when the first of them is left out."""
+    children = list(node.elements())
+    for number, child in enumerate(children):
+        surely = child.required or any(
+            catalog.field(slot.leaf.field).required for slot in child.slots() if slot.leaf.field is not None
+        )
+        for later in children[number + 1 :]:
+            if later.name == child.name and not surely and not constants_differ(child, later):
+                name = local_name(child.name)
+                yield f"{path}{name}[{child.place}]", f"{path}{name}[{later.place}]"
+        yield from _alike(child, catalog, f"{path}{local_name(child.name)}/")
+
+
+def _never_repeated(binding: Binding) -> Iterator[tuple[str, ...]]:
+    """Places that are to be repeated and in which nothing is bound."""
+    for path in binding.repeat:
+        if not any(leaf.steps[: len(path)] == path for leaf in binding.leaves):
+            yield path
+
+
+def _at_home(leaf: BoundLeaf, binding: Binding, catalog: Catalog) -> bool:
+    """Whether a field stands as often in the document as in the record."""
+    here = binding.part_at(leaf.steps)
+    return (None if here == RECORDS else here) == catalog.field(leaf.field or "").part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,37 +184,41 @@ class _Trial:
             facts = {"values": "、".join(failed), "codes": "、".join(sorted(set(failed.values())))}
             yield self._finding("coverage-never-fits" if hopeless else "coverage-narrower", "to", **facts)
 
-    def demanded(self, scope: Node | Cluster | None) -> Iterator[Finding]:
+    def demanded(self, scope: Node | Cluster | Rows | None) -> Iterator[Finding]:
         """Whether the place is filled wherever ``scope`` stands."""
         field = self.leaf.field
         if field is None:
             return
-        if self.leaf.slot.leaf.when_empty is WhenEmpty.OMIT:
-            yield self._finding("coverage-omitted", "empty")
         others = scope is None or any(
-            slot.leaf.field is not None and slot.index != self.leaf.slot.index for slot in scope.slots()
+            slot.leaf.field is not None and slot.index != self.leaf.slot.index for slot in scope.leaves()
         )
+        # The only field of an optional part: without it the part is left out, and nothing is missing.
+        if others and self.leaf.slot.leaf.when_empty is WhenEmpty.OMIT:
+            yield self._finding("coverage-omitted", "empty")
         if others and not field.required:
             yield self._finding("coverage-may-be-empty", "field", field=field.name)
 
     def _failures(self) -> tuple[dict[str, str], bool]:
         """Trial values that do not pass, as a person names them, each with its code; and whether no value ever will."""
-        field = self.leaf.field
-        trials = {"constant": None} if field is None else _trials(field, self.library)
-        kind = pl.String() if field is None else canonical_type(field)
-        name = "constant" if field is None else field.name
-        frame = pl.DataFrame({name: pl.Series(list(trials.values()), dtype=kind)})
+        field, fact = self.leaf.field, self.leaf.slot.leaf.batch
+        if field is None:
+            shown = ["constant" if fact is None else fact.value]
+            frame = SOME_BATCH.frame()
+        else:
+            trials = _trials(field, self.library)
+            shown = list(trials)
+            frame = pl.DataFrame({field.name: pl.Series(list(trials.values()), dtype=canonical_type(field))})
         problems = [*self.leaf.written.problems, *self.leaf.checks]
         wide = frame.with_columns(self.leaf.written.value.alias(self.leaf.column)).with_columns(
             problem.when.fill_null(value=False).alias(f"?{place}") for place, problem in enumerate(problems)
         )
         failed: dict[str, str] = {}
-        for shown, row in zip(trials, wide.iter_rows(named=True), strict=True):
+        for name, row in zip(shown, wide.iter_rows(named=True), strict=True):
             codes = [problem.code for place, problem in enumerate(problems) if row[f"?{place}"]]
             if codes:
-                failed[shown] = codes[0]
+                failed[name] = codes[0]
         free = field is not None and field.type is FieldType.TEXT and field.codelist is None
-        hopeless = len(failed) == len(trials) and (not free or bool(set(failed.values()) & _NO_KIND))
+        hopeless = len(failed) == len(shown) and (not free or bool(set(failed.values()) & _NO_KIND))
         return failed, hopeless
 
     def _finding(self, code: str, key: str, **facts: object) -> Finding:

@@ -1,37 +1,40 @@
 """One catalog's records as documents of one format, compiled once: canonical frame → bodies, and bodies → canonical frame.
 
-Out: every leaf's text is made in a column, judged there against the facets of its type and the demands of its place,
-and only records without a problem are rendered. In: every body is parsed safely, passes libxml2, and is read back
-along the same binding. A bad record is a problem in both directions, never an exception.
+Out: every leaf's text is made and judged in columns (:mod:`gateway.mapping.level`), and only records without a problem are rendered. In:
+every body is parsed safely, passes libxml2, and is read back along the same binding. A bad record is a problem in both directions,
+never an exception.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog, Weight
 from gateway.errors import MappingError
-from gateway.mapping.canonical import canonical_schema
+from gateway.mapping.batch_facts import BatchFacts
+from gateway.mapping.canonical import canonical_schema, canonical_type
 from gateway.mapping.explain import Explanation
-from gateway.mapping.facets import forbidden_characters
-from gateway.mapping.format_model import Binding, Format
+from gateway.mapping.format_model import RECORDS, Binding, Document, Format
 from gateway.mapping.gate import Gate
-from gateway.mapping.leaf_plan import LeafPlan, compile_leaf
-from gateway.mapping.model import ProblemExpr
+from gateway.mapping.leaf_plan import LeafPlan
+from gateway.mapping.level import Level, problem_flag, raised_flags
 from gateway.mapping.outline import outline_of
-from gateway.mapping.presence import gaps
+from gateway.mapping.parts import NUMBER, nested
+from gateway.mapping.presence import count_column
 from gateway.mapping.problems import PROBLEMS, no_problems, value_class
-from gateway.mapping.read_xml import XmlReader
-from gateway.mapping.render_xml import XmlWriter, escaped, unsafe
+from gateway.mapping.read_xml import Read, XmlReader
+from gateway.mapping.render_xml import XmlWriter, rows_column
 from gateway.mapping.safe_xml import parse_safely
 from gateway.mapping.telling import Flag, tell
 
-__all__ = ["DocumentPlan", "ReadBack", "Rendered"]
+__all__ = ["DocumentPlan", "Documents", "ReadBack", "Rendered"]
+
+_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,14 @@ class Rendered:
     """
 
     frame: pl.DataFrame
+    problems: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documents:
+    """Whole documents, each UTF-8 with its declaration and the keys of the records in it; ``problems`` as in :class:`Rendered`."""
+
+    documents: tuple[tuple[bytes, tuple[str, ...]], ...]
     problems: pl.DataFrame
 
 
@@ -63,14 +74,12 @@ class DocumentPlan:
         self.format = fmt
         self.catalog = catalog
         self.digest = _digest(fmt, binding, library)
-        self._outline = outline_of(fmt.schema.roots[binding.root], binding.leaves)
-        leaves = (compile_leaf(slot, catalog, library.crosswalks) for slot in self._outline.slots())
-        self.leaves = tuple(sorted(leaves, key=lambda leaf: leaf.slot.index))
-        self._texts = [pl.col(leaf.column) for leaf in self.leaves]
+        self._outline = outline_of(fmt.schema.roots[binding.root], binding.leaves, binding.repeat)
+        self._whole = Level(self._outline, None, catalog, library, XmlWriter(self._outline, fmt))
+        self._gathers = RECORDS in binding.repeat.values()
+        self._record = self._whole.inner[0] if self._gathers else self._whole
+        self.leaves = tuple(sorted(_leaves(self._whole), key=lambda leaf: leaf.slot.index))
         self._root = fmt.shown(self._outline.name)
-        self._writer = XmlWriter(self._outline, fmt)
-        self._writing = list(_writing_flags(self.leaves))
-        self._judging = [*_judging_flags(self.leaves), *self._gap_flags()]
         self._gate = Gate(fmt)
         self._targets = {leaf.field.name: leaf.target for leaf in reversed(self.leaves) if leaf.field is not None}
         self._fields = {
@@ -82,69 +91,125 @@ class DocumentPlan:
         return self._targets.get(field, field)
 
     def render(self, records: pl.DataFrame) -> Rendered:
-        """The bodies of ``records``, a canonical frame with ``@key`` and, for problems to name, ``@row``."""
-        row = pl.col("@row") if "@row" in records.columns else pl.lit(None, dtype=pl.String)
-        taken = records.lazy().select(row.alias("@row"), "@key", *canonical_schema(self.catalog))
-        wide = taken.with_columns(
-            *(leaf.written.value.alias(leaf.column) for leaf in self.leaves),
-            *(when.alias(flag.column) for flag, when in self._writing),
-        ).collect()
-        # Few columns ever hold a sign that XML must escape: looking first costs less than escaping all.
-        found = wide.select(unsafe(pl.col(leaf.column)).any() for leaf in self.leaves).row(0, named=True)
-        judging = [*self._judging, *_character_flags(leaf for leaf in self.leaves if found[leaf.column])]
-        # Lazily, so that what several checks of one text share is worked out once.
-        wide = wide.lazy().with_columns(when.alias(flag.column) for flag, when in judging).collect()
-        raised = _raised(wide, [flag for flag, _ in (*self._writing, *judging)])
-        problems = no_problems()
-        if raised:
-            bad = pl.any_horizontal([flag.column for flag in raised])
-            problems = tell(wide.filter(bad), raised, _silenced(raised))
-            wide = wide.filter(~bad)
-        texts = [escaped(pl.col(leaf.column)) if found[leaf.column] else pl.col(leaf.column) for leaf in self.leaves]
-        return Rendered(frame=wide.select("@key", body=self._writer.expression(texts)), problems=problems)
+        """The bodies of ``records``, a canonical frame with ``@key`` and, for problems to name, ``@row``.
+
+        Raises MappingError ``format-whole``: what makes whole documents has no element for a record in a batch.
+        """
+        self._only_records()
+        taken = self._taken(records)
+        written = self._record.write(taken, declared=True)
+        frame = pl.DataFrame([taken["@key"], written.texts.alias("body")]).filter(pl.col("body").is_not_null())
+        return Rendered(frame=frame, problems=written.problems)
+
+    def documents(self, records: pl.DataFrame, facts: BatchFacts) -> Documents:
+        """``records`` (as in :meth:`render`) as whole documents: one for all of them where the binding says where records stand in it,
+        otherwise one for each.
+
+        Raises MappingError ``gate-refused`` when libxml2 refuses a document of which nothing was known to be wrong.
+        """
+        taken = self._taken(records)
+        batch = facts.frame(taken.height)
+        around = taken.with_columns(pl.lit(value).alias(name) for name, value in batch.row(0, named=True).items())
+        written = self._record.write(around, declared=not self._gathers)
+        good = pl.DataFrame([taken["@key"], written.texts.alias("body")]).filter(pl.col("body").is_not_null())
+        if not self._gathers:
+            made = [(self._passed(body), (key,)) for key, body in good.iter_rows()]
+            return Documents(documents=tuple(made), problems=written.problems)
+        if good.is_empty():
+            return Documents(documents=(), problems=written.problems)
+        around = facts.frame(good.height).with_columns(pl.lit("").alias("@row"), pl.lit(None, pl.String).alias("@key"))
+        columns = pl.DataFrame(
+            {
+                rows_column(RECORDS): ["".join(good["body"])],
+                count_column(RECORDS): pl.Series([good.height], dtype=pl.UInt32),
+                f"{rows_column(RECORDS)}:good": [True],
+            }
+        )
+        document = self._whole.finish(around, [(columns, no_problems())], declared=True)
+        problems = pl.concat([written.problems, document.problems])
+        body = document.texts.item()
+        if body is None:
+            return Documents(documents=(), problems=problems)
+        return Documents(documents=((self._passed(body), tuple(good["@key"])),), problems=problems)
 
     def read(self, bodies: Sequence[bytes], rows: Sequence[str] | None = None) -> ReadBack:
         """The records in ``bodies``. ``rows`` are their names in ``@row``; without them the positions 0, 1, 2 …
 
         A record that libxml2 refuses, or whose value is none of the catalog's type, is among the problems and not
-        among the records. What a record holds beyond the binding is a notice.
+        among the records. What a record holds beyond the binding is a notice. Raises MappingError as :meth:`render`.
         """
+        self._only_records()
         names = list(rows) if rows is not None else [str(position) for position in range(len(bodies))]
-        reader = XmlReader(self._outline, len(self.leaves), len(bodies))
+        reader = XmlReader(self._outline, len(bodies))
         refused: list[tuple[int, Explanation]] = []
         taken = [False] * len(bodies)
         for position, body in enumerate(bodies):
             explanations = self._take(body, position, reader)
             taken[position] = not explanations
             refused += ((position, explanation) for explanation in explanations)
+        told = [self._told(refused, reader.extra, names)]
+        values, bad = self._values(self._record, reader.levels, pl.Series(names, dtype=pl.String), told)
+        good = ~bad & pl.Series(taken, dtype=pl.Boolean)
+        columns = values.select(
+            (pl.col(name) if name in values.columns else pl.lit(None)).cast(kind).alias(name)
+            for name, kind in canonical_schema(self.catalog).items()
+        )
+        records = columns.with_columns(pl.Series("@row", names, dtype=pl.String)).filter(good)
+        return ReadBack(records=records, problems=pl.concat(told))
+
+    def _values(
+        self, level: Level, found: Mapping[str | None, Read], names: pl.Series, told: list[pl.DataFrame]
+    ) -> tuple[pl.DataFrame, pl.Series]:
+        """The canonical values of a level, whose rows are of the records ``names``, and which rows hold what cannot be read."""
+        read = found[level.part]
         wide = pl.DataFrame(
             [
-                pl.Series("@row", names, dtype=pl.String),
+                names.alias("@row"),
                 pl.Series("@key", [None] * len(names), dtype=pl.String),
-                pl.Series("@taken", taken, dtype=pl.Boolean),
-                *(pl.Series(leaf.column, reader.columns[leaf.slot.index], dtype=pl.String) for leaf in self.leaves),
+                *(pl.Series(leaf.column, read.columns[leaf.slot.index], dtype=pl.String) for leaf in level.leaves),
             ]
         )
-        return self._read(wide, self._told(refused, reader.extra, names))
-
-    def _read(self, wide: pl.DataFrame, told: pl.DataFrame) -> ReadBack:
-        """Texts to canonical values, with what was found wrong before and what is found wrong now."""
-        reading = {leaf.field.name: leaf for leaf in reversed(self.leaves) if leaf.field is not None}
+        home = [leaf for leaf in level.leaves if leaf.field is not None and leaf.field.part == level.part]
+        reading = {leaf.field.name: leaf for leaf in reversed(home) if leaf.field is not None}
         flags = list(_reading_flags(reading.values()))
         wide = wide.with_columns(
             *(leaf.read.value.alias(name) for name, leaf in reading.items() if leaf.read is not None),
             *(when.alias(flag.column) for flag, when in flags),
         )
-        raised = _raised(wide, [flag for flag, _ in flags])
-        bad = pl.any_horizontal([~pl.col("@taken"), *(flag.column for flag in raised)])
-        columns = [
-            pl.col(name).cast(kind) if name in reading else pl.lit(None, dtype=kind).alias(name)
-            for name, kind in canonical_schema(self.catalog).items()
-        ]
-        return ReadBack(
-            records=wide.filter(~bad).select(*columns, "@row"),
-            problems=pl.concat([told, tell(wide, raised, {})]),
+        raised = raised_flags(wide, [flag for flag, _ in flags])
+        told.append(tell(wide, raised, {}))
+        wide = wide.with_columns(
+            pl.any_horizontal([pl.lit(value=False), *(flag.column for flag in raised)]).alias("@bad")
         )
+        bad = wide["@bad"]
+        kinds = {field.name: canonical_type(field) for field in self.catalog.fields_of(level.part)}
+        values = wide.select(
+            (pl.col(name) if name in reading else pl.lit(None)).cast(kind).alias(name) for name, kind in kinds.items()
+        )
+        for inner in level.inner:
+            parents = pl.Series(NUMBER, found[inner.part].parents, dtype=pl.UInt32)
+            below, spoilt = self._values(inner, found, names.gather(parents), told)
+            rows = below.with_columns(parents)
+            values = values.with_columns(nested(rows, below.columns, inner.part or "", len(names)))
+            bad = bad | pl.int_range(len(names), dtype=pl.UInt32, eager=True).is_in(parents.filter(spoilt).implode())
+        return values, bad
+
+    def _taken(self, records: pl.DataFrame) -> pl.DataFrame:
+        """The columns that are written: the catalog's, and the names of the records."""
+        row = pl.col("@row") if "@row" in records.columns else pl.lit(None, dtype=pl.String)
+        return records.select(row.alias("@row"), "@key", *canonical_schema(self.catalog))
+
+    def _only_records(self) -> None:
+        if self.format.document is Document.WHOLE:
+            raise MappingError("format-whole", format=self.format.id)
+
+    def _passed(self, body: str) -> bytes:
+        """A whole document that libxml2 accepts. What one record shows was judged before; this is about records beside each other."""
+        element = parse_safely(body.encode())
+        if not self._gate.accepts(element):
+            [first, *_] = self._gate.explain(element)
+            raise MappingError("gate-refused", format=self.format.id, line=1, code=first.code)
+        return _DECLARATION + body.encode() + b"\n"
 
     def _take(self, body: bytes, position: int, reader: XmlReader) -> tuple[Explanation, ...]:
         """Read ``body`` into the reader's row, or say why it is refused."""
@@ -191,13 +256,6 @@ class DocumentPlan:
         )
         return pl.DataFrame([*rejections, *notices], schema=PROBLEMS)
 
-    def _gap_flags(self) -> Iterable[tuple[Flag, pl.Expr]]:
-        by_index = {leaf.slot.index: leaf for leaf in self.leaves}
-        for place, gap in enumerate(gaps(self._outline, self._texts)):
-            leaf = by_index[gap.slot.index]
-            flag, when = _flag(leaf, f"!gap:{place}", gap.problem, value_class(pl.col(leaf.column)))
-            yield replace(flag, source=gap.named), when
-
 
 def _digest(fmt: Format, binding: Binding, library: Library) -> str:
     """SHA-256 (hex) over the format's digest and the crosswalks that the binding uses; a line ``<hex> <name>`` each."""
@@ -208,25 +266,9 @@ def _digest(fmt: Format, binding: Binding, library: Library) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
 
 
-def _writing_flags(leaves: Iterable[LeafPlan]) -> Iterable[tuple[Flag, pl.Expr]]:
-    """What the rules of the binding refuse, told of the catalog's value."""
-    for leaf in leaves:
-        for place, problem in enumerate(leaf.written.problems):
-            described = pl.lit("") if leaf.field is None else value_class(pl.col(leaf.field.name), leaf.field.type)
-            yield _flag(leaf, f"!{leaf.slot.index}:{place}", problem, described)
-
-
-def _judging_flags(leaves: Iterable[LeafPlan]) -> Iterable[tuple[Flag, pl.Expr]]:
-    """What the schema refuses, told of the text that would stand in the document."""
-    for leaf in leaves:
-        for place, problem in enumerate(leaf.checks):
-            yield _flag(leaf, f"?{leaf.slot.index}:{place}", problem, value_class(pl.col(leaf.column)))
-
-
-def _character_flags(leaves: Iterable[LeafPlan]) -> Iterable[tuple[Flag, pl.Expr]]:
-    for leaf in leaves:
-        text = pl.col(leaf.column)
-        yield _flag(leaf, f"?{leaf.slot.index}:c", forbidden_characters(text), value_class(text))
+def _leaves(level: Level) -> Iterator[LeafPlan]:
+    for one in level.all():
+        yield from one.leaves
 
 
 def _reading_flags(leaves: Iterable[LeafPlan]) -> Iterable[tuple[Flag, pl.Expr]]:
@@ -234,32 +276,6 @@ def _reading_flags(leaves: Iterable[LeafPlan]) -> Iterable[tuple[Flag, pl.Expr]]
     for leaf in leaves:
         if leaf.read is not None:
             for place, problem in enumerate(leaf.read.problems):
-                yield _flag(leaf, f"!{leaf.slot.index}:{place}", problem, value_class(pl.col(leaf.column)))
-
-
-def _flag(leaf: LeafPlan, column: str, problem: ProblemExpr, described: pl.Expr) -> tuple[Flag, pl.Expr]:
-    flag = Flag(
-        column=column,
-        field=leaf.field.name if leaf.field is not None else "",
-        source=leaf.target,
-        code=problem.code,
-        weight=Weight.REJECT,
-        expected=problem.expected,
-        described=described,
-    )
-    return flag, problem.when.fill_null(value=False)
-
-
-def _raised(wide: pl.DataFrame, flags: Sequence[Flag]) -> list[Flag]:
-    """The flags that are true anywhere."""
-    truths = wide.select(pl.col([flag.column for flag in flags]).any()).row(0, named=True) if flags else {}
-    return [flag for flag in flags if truths[flag.column]]
-
-
-def _silenced(raised: Sequence[Flag]) -> dict[str, list[str]]:
-    """A value that its rule refused is gone: it is not missing as well."""
-    refused: dict[str, list[str]] = {}
-    for flag in raised:
-        if flag.column.startswith("!") and not flag.column.startswith("!gap"):
-            refused.setdefault(flag.field, []).append(flag.column)
-    return {flag.column: refused.get(flag.field, []) for flag in raised if flag.column.startswith("!gap")}
+                field = leaf.field.name if leaf.field is not None else ""
+                described = value_class(pl.col(leaf.column))
+                yield problem_flag(field, leaf.target, f"!{leaf.slot.index}:{place}", problem, described)

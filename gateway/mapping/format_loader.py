@@ -14,8 +14,8 @@ from typing import Final
 from gateway.catalog.loader import Library
 from gateway.catalog.reading import read_shape, read_toml
 from gateway.errors import Finding, Findings, MappingError, Severity
-from gateway.mapping.binding_loader import read_binding
-from gateway.mapping.format_model import Binding, Fact, Format
+from gateway.mapping.binding_loader import FormatForm, read_binding
+from gateway.mapping.format_model import Binding, Document, Fact, Format
 from gateway.mapping.format_text import FormatText
 from gateway.mapping.gate import compile_schema
 from gateway.mapping.safe_xml import parse_safely
@@ -49,11 +49,11 @@ class _FolderReader:
     def read(self) -> Format:
         """The format. Raises Findings."""
         head = self._head()
-        schema = self._schema(head.xsd) if head is not None else None
+        schema = self._schema(head) if head is not None else None
         if head is None or schema is None:
             raise Findings(self._findings)
         prefixes = {"": schema.namespace, **(head.prefixes or {})}
-        bindings = self._bindings(schema, prefixes)
+        bindings = self._bindings(head, schema, prefixes)
         warnings = tuple(finding for finding in self._findings if finding.severity is Severity.WARNING)
         if len(warnings) < len(self._findings):
             raise Findings(self._findings)
@@ -70,6 +70,7 @@ class _FolderReader:
             facts=tuple(Fact(id=name, zh=fact.zh, en=fact.en, profile=fact.profile) for name, fact in facts),
             bindings=bindings,
             texts=self._texts,
+            document=head.document,
             valid_from=head.valid_from,
             valid_to=head.valid_to,
             warnings=warnings,
@@ -93,7 +94,8 @@ class _FolderReader:
             self._find("format-dates-reversed", _HEAD, "valid_to", start=head.valid_from, end=head.valid_to)
         return head
 
-    def _schema(self, main: str) -> Schema | None:
+    def _schema(self, head: FormatText) -> Schema | None:
+        main = head.xsd
         before = len(self._findings)
         for path in sorted(self._folder.rglob("*.xsd")):
             self._read_schema(path.relative_to(self._folder).as_posix())
@@ -108,7 +110,7 @@ class _FolderReader:
         except MappingError as error:
             self._find(error.code, main, "", **error.facts)
             return None
-        if not schema.namespace:
+        if not schema.namespace and head.document is Document.RECORD:
             self._find("format-namespace-missing", main, "targetNamespace")
             return None
         return schema
@@ -119,16 +121,18 @@ class _FolderReader:
             if data is not None:
                 parse_safely(data)
         except MappingError as error:
-            self._find(error.code, name, "", **error.facts)
+            code = "schema-doctype" if error.code == "document-doctype" else error.code
+            self._find(code, name, "", **error.facts)
 
-    def _bindings(self, schema: Schema, prefixes: Mapping[str, str]) -> Mapping[str, Binding]:
+    def _bindings(self, head: FormatText, schema: Schema, prefixes: Mapping[str, str]) -> Mapping[str, Binding]:
         bindings: dict[str, Binding] = {}
         paths = sorted((self._folder / "bindings").glob("*.toml"))
         for path in paths:
             name = f"bindings/{path.name}"
             data = self._bytes(name)
             if data is not None:
-                binding = read_binding(self._name(name), data, schema, prefixes, self._library, self._findings)
+                form = FormatForm(schema=schema, prefixes=prefixes, document=head.document)
+                binding = read_binding(self._name(name), data, form, self._library, self._findings)
                 if binding is not None:
                     bindings[binding.catalog] = binding
         if not paths:

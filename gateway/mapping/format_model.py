@@ -8,15 +8,60 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import Final
 
+from gateway.catalog.model import FieldType
 from gateway.errors import Finding
 from gateway.mapping.model import Rule
 from gateway.mapping.schema import Schema, local_name, namespace_of
 
-__all__ = ["Binding", "BoundLeaf", "Fact", "Format", "WhenEmpty"]
+__all__ = [
+    "RECORDS",
+    "BatchFact",
+    "Binding",
+    "BoundLeaf",
+    "Document",
+    "Fact",
+    "Format",
+    "WhenEmpty",
+    "binding_path",
+    "name_of",
+    "place_of",
+]
+
+RECORDS: Final = "records"
+"""The name under which ``repeat`` says where the records stand in a whole document."""
+
+
+class Document(StrEnum):
+    """What the format's schema describes."""
+
+    RECORD = "record"  # the element of one record, which stands in a batch
+    WHOLE = "whole"  # a document by itself, which a batch cannot hold
+
+
+class BatchFact(StrEnum):
+    """What a document may say of the batch that it carries, beside constants."""
+
+    ID = "id"
+    SEQUENCE = "sequence"
+    COUNT = "count"  # the records in it
+    CREATED_AT = "created-at"  # yyyy-MM-ddTHH:mm:ss, local time
+    CREATED_ON = "created-on"
+    SENDER_CODE = "sender-code"
+    SENDER_NAME = "sender-name"
+    RECEIVER_CODE = "receiver-code"
+    RECEIVER_NAME = "receiver-name"
+    CATALOG = "catalog"
+
+    @property
+    def type(self) -> FieldType:
+        """The type of its value."""
+        kinds = {self.SEQUENCE: FieldType.INTEGER, self.COUNT: FieldType.INTEGER, self.CREATED_ON: FieldType.DATE}
+        return kinds.get(self, FieldType.TEXT)
 
 
 class WhenEmpty(StrEnum):
@@ -31,9 +76,10 @@ class WhenEmpty(StrEnum):
 class BoundLeaf:
     """One place in the document and what is written there.
 
-    ``steps`` lead from the record's root element down, each ``{namespace}local``, the last one ``@name`` for an
-    attribute; ``target`` is the same path as people write it (``Subject/s:Code/@scheme``). ``field`` is None where
-    the first rule makes the value itself. ``profile`` marks what no published standard confirms.
+    ``steps`` lead from the record's root element down, each ``{namespace}local`` (with ``[2]`` behind it for the second
+    element of that name), the last one ``@name`` for an attribute; ``target`` is the same path as people write it
+    (``Subject/s:Code/@scheme``). ``field`` is None where the first rule makes the value itself, or where ``batch`` says
+    what it tells of the batch. ``profile`` marks what no published standard confirms.
     """
 
     target: str
@@ -43,15 +89,25 @@ class BoundLeaf:
     when_empty: WhenEmpty
     why: str = ""
     profile: bool = False
+    batch: BatchFact | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """How records of one catalog are written: the global element of a record, and its leaves in the order of the text."""
+    """How records of one catalog are written: the global element of a record, and its leaves in the order of the text.
+
+    ``repeat`` leads from the steps of an element to the part of the catalog whose rows it stands for.
+    """
 
     catalog: str
     root: str
     leaves: tuple[BoundLeaf, ...]
+    repeat: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+
+    def part_at(self, steps: tuple[str, ...]) -> str | None:
+        """The part in whose rows the place ``steps`` stands; None: it stands once in a record."""
+        within = [path for path in self.repeat if steps[: len(path)] == path]
+        return self.repeat[max(within, key=len)] if within else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +139,7 @@ class Format:
     facts: tuple[Fact, ...]
     bindings: Mapping[str, Binding]
     texts: Mapping[str, bytes]
+    document: Document = Document.RECORD
     valid_from: date | None = None
     valid_to: date | None = None
     warnings: tuple[Finding, ...] = ()
@@ -107,10 +164,21 @@ class Format:
         return "/".join(map(self._shown, steps))
 
     def _shown(self, step: str) -> str:
-        mark, name = ("@", step[1:]) if step.startswith("@") else ("", step)
+        mark, name = ("@", step[1:]) if step.startswith("@") else ("", name_of(step))
         namespace = namespace_of(name)
         prefix = next((prefix for prefix, uri in self.prefixes.items() if uri == namespace), "") if namespace else ""
-        return f"{mark}{prefix}:{local_name(name)}" if prefix else f"{mark}{local_name(name)}"
+        number = f"[{place_of(step)}]" if place_of(step) > 1 else ""
+        return f"{mark}{prefix}:{local_name(name)}{number}" if prefix else f"{mark}{local_name(name)}{number}"
+
+
+def name_of(step: str) -> str:
+    """A step without the number of its place."""
+    return step.rpartition("[")[0] if step.endswith("]") else step
+
+
+def place_of(step: str) -> int:
+    """Which of the elements of one name a step means, from 1."""
+    return int(step.rpartition("[")[2][:-1]) if step.endswith("]") else 1
 
 
 def binding_path(catalog: str) -> str:

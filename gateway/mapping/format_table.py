@@ -37,7 +37,7 @@ def explain_format(fmt: Format, catalog: Catalog, language: str = DEFAULT_LANGUA
     """The rows in document order, then the fields of the catalog that are not sent. Raises KeyError without a binding."""
     binding = fmt.bindings[catalog.id]
     root = fmt.schema.roots[binding.root]
-    table = _Table(fmt, catalog, outline_of(root, binding.leaves), language)
+    table = _Table(fmt, catalog, outline_of(root, binding.leaves, binding.repeat), language)
     sent = {leaf.field for leaf in binding.leaves}
     unsent = (table.unsent(field) for field in catalog.fields if field.name not in sent)
     return (*table.element(root, table.outline, ()), *unsent)

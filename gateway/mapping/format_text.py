@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
-from gateway.catalog.reading import Name, Shape, Words
+from gateway.catalog.reading import LOOSE, Name, Shape, Words
+from gateway.mapping.format_model import BatchFact, Document
 
 __all__ = ["BindText", "BindingText", "FormatText"]
 
@@ -27,6 +28,7 @@ class FormatText(Shape):
     en: Words
     standard: Words
     xsd: Words
+    document: Annotated[Document, LOOSE] = Document.RECORD
     valid_from: date | None = None
     valid_to: date | None = None
     prefixes: dict[Name, Words] | None = None
@@ -34,10 +36,11 @@ class FormatText(Shape):
 
 
 class BindText(Shape):
-    """One ``[[bind]]``; only a constant goes without ``empty``. Rules are read by :mod:`gateway.mapping.rule_reader`."""
+    """One ``[[bind]]``; only what comes from a field needs ``empty``. Rules are read by :mod:`gateway.mapping.rule_reader`."""
 
     to: Words
     field: Words | None = None
+    batch: Annotated[BatchFact, LOOSE] | None = None
     rules: list[object] | None = None
     empty: Literal["omit", "blank", "reject"] | None = None
     why: str = ""
@@ -49,4 +52,5 @@ class BindingText(Shape):
 
     catalog: Words
     root: Words
+    repeat: dict[Words, Words] | None = None
     bind: list[BindText]

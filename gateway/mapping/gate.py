@@ -20,7 +20,7 @@ from lxml import etree
 from gateway.catalog.model import Catalog, Deadline
 from gateway.errors import MappingError
 from gateway.mapping.explain import Explainer, Explanation
-from gateway.mapping.format_model import Format
+from gateway.mapping.format_model import Document, Format
 from gateway.mapping.problems import problem_text
 from gateway.mapping.safe_xml import parse_safely, parse_schema
 from gateway.texts import DEFAULT_LANGUAGE, say_text
@@ -101,7 +101,8 @@ class Gate:
         self._envelope = (resources.files("gateway.package") / "schemas" / "batch-1.xsd").read_bytes()
         # Both are compiled now, so that a schema that libxml2 refuses is known at the start.
         self._record_schema()
-        self._batch_schema()
+        if fmt.document is Document.RECORD:
+            self._batch_schema()
 
     def accepts(self, record: etree._Element) -> bool:
         """Whether one record's element is valid by itself."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from gateway.catalog.model import Catalog, Field, FieldType
 from gateway.mapping.canonical import canonical_text
 from gateway.mapping.facets import facet_checks, without_blanks
+from gateway.mapping.format_model import BatchFact
 from gateway.mapping.model import Compiled, ProblemExpr, RuleContext
 from gateway.mapping.outline import Slot
 from gateway.mapping.rules import compile_rules
@@ -18,7 +19,7 @@ from gateway.mapping.rules_text import filled_or_null
 from gateway.mapping.way_back import reading_rules
 from gateway.mapping.xsd_types import Primitive
 
-__all__ = ["LeafPlan", "compile_leaf"]
+__all__ = ["LeafPlan", "batch_column", "compile_leaf"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,11 @@ def text_column(slot: Slot) -> str:
     return f"@text:{slot.index}"
 
 
+def batch_column(fact: BatchFact) -> str:
+    """Where a fact of the batch stands, beside columns that are named like catalog fields."""
+    return f"@batch:{fact}"
+
+
 def compile_leaf(slot: Slot, catalog: Catalog, crosswalks: Mapping[str, Mapping[str, str]]) -> LeafPlan:
     """The plan of ``slot``. Its rules were read by the loader: rules that do not fit each other raise ValueError."""
     field = None if slot.leaf.field is None else catalog.field(slot.leaf.field)
@@ -63,6 +69,11 @@ def compile_leaf(slot: Slot, catalog: Catalog, crosswalks: Mapping[str, Mapping[
 
 
 def _written(slot: Slot, field: Field | None, crosswalks: Mapping[str, Mapping[str, str]]) -> Compiled:
+    if field is None and slot.leaf.batch is not None:
+        kind = slot.leaf.batch.type
+        fact = pl.col(batch_column(slot.leaf.batch))
+        written = compile_rules(slot.leaf.rules, fact, RuleContext(type=kind, crosswalks=crosswalks))
+        return replace(written, value=written.value.cast(pl.String))
     if field is None:
         return compile_rules(slot.leaf.rules, pl.lit(None, dtype=pl.String), RuleContext(crosswalks=crosswalks))
     value = pl.col(field.name)

@@ -15,9 +15,11 @@ import polars as pl
 from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog, FieldType, Weight
 from gateway.errors import MappingError
-from gateway.mapping.canonical import canonical_schema, canonical_text
+from gateway.mapping.canonical import canonical_schema, canonical_text, flat_schema
 from gateway.mapping.checks import Check, compile_checks
+from gateway.mapping.conditions import part_stands
 from gateway.mapping.field_plan import FieldPlan, compile_field, intake_name
+from gateway.mapping.gather import gathered, spread
 from gateway.mapping.headings import find_columns
 from gateway.mapping.intake import take_in
 from gateway.mapping.model import EmptyPolicy, SourceMapping
@@ -33,7 +35,7 @@ _RESERVED = ("@row", "@key", "@unit")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapped:
-    """What became of a chunk.
+    """What became of a chunk: of its rows, or of the records that several rows make up where the catalog has parts.
 
     ``records`` are the good rows: the canonical columns, then ``@row``, ``@key``, ``@unit``. ``problems`` (schema
     :data:`gateway.mapping.problems.PROBLEMS`) are all problems of all rows, notices of good rows among them. ``bad`` has
@@ -67,8 +69,8 @@ class RecordPlan:
                 compile_field(item, catalog.field(item.field), library.crosswalks, time_zone) for item in mapping.fields
             )
         self._time_zone = time_zone
-        self._schema = canonical_schema(catalog)
-        sources = {plan.field.name: plan.source for plan in self.fields}
+        self._schema = flat_schema(catalog)
+        self._sources = sources = {plan.field.name: plan.source for plan in self.fields}
         self._checks = tuple(
             (check, _check_flag(f"?{number}", check, catalog, sources))
             for number, check in enumerate(compile_checks(catalog, library))
@@ -83,6 +85,11 @@ class RecordPlan:
         """The catalog field that each source column serves first."""
         return {column: plan.field.name for plan in reversed(self.fields) for column in plan.mapping.columns}
 
+    def key_columns(self) -> tuple[str, ...]:
+        """The source columns that the record's key is made of; rows that are alike in them are of one record."""
+        fields = (plan.mapping for plan in self.fields if plan.field.name in self.catalog.key)
+        return tuple(dict.fromkeys(column for item in fields for column in item.columns))
+
     def map(self, frame: pl.DataFrame) -> Mapped:
         """The rows of ``frame`` (the source's columns and ``@row``) as records.
 
@@ -96,16 +103,30 @@ class RecordPlan:
         wide = pl.concat([taken, worked], how="horizontal")
         flags += [flag for flag in self._rule_flags if flag.column in raised]
         wide, missing = self._emptied(wide, flags)
-        return self._judged(wide, [*flags, *missing], raised)
+        wide, problems = self._judged(wide, [*flags, *missing], raised)
+        if self.catalog.parts:
+            records, problems, bad = gathered(wide, problems, self.catalog, self._sources)
+            return Mapped(records=records, problems=problems, bad=bad)
+        return self._told_apart(wide, problems)
 
     def check(self, canonical: pl.DataFrame) -> Mapped:
         """The catalog's checks over a canonical frame, its own ``@row`` kept; columns that it lacks count as empty."""
-        present = set(canonical.columns)
-        columns = [_column(name, kind, present) for name, kind in self._schema.items()]
+        present, schema = set(canonical.columns), canonical_schema(self.catalog)
+        columns = [_column(name, kind, present) for name, kind in schema.items()]
         row = (pl.col("@row") if "@row" in present else pl.lit("")).cast(pl.String).alias("@row")
-        frame = canonical.with_columns(*columns, row).select(*self._schema, "@row")
-        worked, raised = work_out(frame, self._checking_works)
-        return self._judged(frame.with_columns(worked), [], raised)
+        frame = canonical.with_columns(*columns, row).select(*schema, "@row")
+        rows = spread(frame, self.catalog) if self.catalog.parts else frame
+        worked, raised = work_out(rows, self._checking_works)
+        wide, problems = self._judged(rows.with_columns(worked), [], raised)
+        if self.catalog.parts:
+            # Every record is the first of its own rows; it is good when none of them is bad.
+            judged = wide.with_columns(pl.col("@bad").any().over("@row")).unique(
+                "@row", keep="first", maintain_order=True
+            )
+            parts = [part.name for part in self.catalog.parts_within(None)]
+            wide = judged.join(frame.select("@row", *parts), on="@row", how="left", maintain_order="left")
+            problems = problems.unique(maintain_order=True)
+        return self._told_apart(wide, problems)
 
     def texts(self, frame: pl.DataFrame) -> pl.DataFrame:
         """What the rules begin with: ``@row`` and the mapping's columns as text, named by ``intake_name``. Raises as :meth:`map`."""
@@ -155,6 +176,7 @@ class RecordPlan:
         """What the mapping says of empty values, and the fields that it does not name as nulls."""
         missing: list[Flag] = []
         columns: list[pl.Expr] = []
+        absent: list[pl.Expr] = []
         for plan in self.fields:
             name = plan.field.name
             refusals = [flag.column for flag in flags if flag.field == name]
@@ -164,13 +186,20 @@ class RecordPlan:
             elif plan.mapping.empty.policy is EmptyPolicy.REJECT:
                 code = "key-missing" if name in self.catalog.key else "required-missing"
                 missing.append(_flag(f"!{name}:empty", plan, code, ""))
-                columns.append((pl.col(name).is_null() & ~refused).alias(missing[-1].column))
+                absent.append((pl.col(name).is_null() & ~refused & self._stands(plan)).alias(missing[-1].column))
         present = set(wide.columns)
         columns += [_column(name, kind, present) for name, kind in self._schema.items() if name not in present]
-        return wide.with_columns(columns), missing
+        return wide.with_columns(columns).with_columns(absent), missing
 
-    def _judged(self, wide: pl.DataFrame, flags: Sequence[Flag], raised: frozenset[str]) -> Mapped:
-        """The checks over the canonical columns of ``wide``, and the rows told apart by ``flags`` and checks together."""
+    def _stands(self, plan: FieldPlan) -> pl.Expr:
+        """The rows in which the field has a place."""
+        part = plan.field.part
+        return pl.lit(value=True) if part is None else part_stands(part, self.catalog)
+
+    def _judged(
+        self, wide: pl.DataFrame, flags: Sequence[Flag], raised: frozenset[str]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The checks over the canonical columns of ``wide``: its rows with ``@key``, ``@unit`` and ``@bad``, and every problem."""
         checks: list[pl.Expr] = []
         told = list(flags)
         for check, flag in self._checks:
@@ -188,9 +217,13 @@ class RecordPlan:
         bad = pl.any_horizontal(rejecting) if rejecting else pl.lit(value=False)
         wide = wide.with_columns(bad.alias("@bad"), self._usable_key(told))
         suspect = wide.filter(pl.any_horizontal([flag.column for flag in told])) if told else wide.clear()
+        return wide.select(*self._schema, *_RESERVED, "@bad"), tell(suspect, told, _silenced(told))
+
+    def _told_apart(self, wide: pl.DataFrame, problems: pl.DataFrame) -> Mapped:
+        """Good rows and bad ones."""
         return Mapped(
-            records=wide.filter(~pl.col("@bad")).select(*self._schema, *_RESERVED),
-            problems=tell(suspect, told, _silenced(told)),
+            records=wide.filter(~pl.col("@bad")).select(*canonical_schema(self.catalog), *_RESERVED),
+            problems=problems,
             bad=wide.filter("@bad").select(_RESERVED),
         )
 

@@ -58,6 +58,9 @@ CODES: Final = frozenset(
         "element-unexpected",
         "element-not-taken",
         "key-mismatch",
+        "rows-disagree",
+        "rows-few",
+        "rows-many",
     }
 )
 

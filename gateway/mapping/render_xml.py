@@ -8,18 +8,18 @@ references: a parser would otherwise change them (XML 1.0 §2.11, §3.3.3), and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from html import escape
 from typing import Final
 
 import polars as pl
 
 from gateway.mapping.format_model import Format, WhenEmpty
-from gateway.mapping.outline import Cluster, Node, Slot
+from gateway.mapping.outline import Cluster, Node, Rows, Slot
 from gateway.mapping.presence import filled, stands
 from gateway.mapping.schema import Model, local_name, namespace_of
 
-__all__ = ["XmlWriter", "escaped", "unsafe"]
+__all__ = ["XmlWriter", "escaped", "rows_column", "unsafe"]
 
 _ESCAPES: Final = {
     "&": "&amp;",
@@ -46,18 +46,26 @@ def escaped(value: pl.Expr) -> pl.Expr:
     return value.str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
 
 
+def rows_column(part: str) -> str:
+    """Where the elements of the rows of ``part`` stand, joined; null for none."""
+    return f"@xml:{part}"
+
+
 class XmlWriter:
-    """Compiles an outline into one text expression over the columns that hold its leaves."""
+    """Compiles an outline into text expressions over the columns that hold its leaves: one for each of its levels."""
 
     def __init__(self, outline: Node, fmt: Format) -> None:
         self._outline = outline
         self._prefixes = _prefixes(outline, fmt)
 
-    def expression(self, values: Sequence[pl.Expr]) -> pl.Expr:
-        """The record's element. ``values[slot.index]`` is a leaf's text, escaped; null where there is nothing to write."""
-        return self._element(self._outline, values, self._declarations())
+    def expression(self, node: Node, values: Mapping[int, pl.Expr], *, declared: bool) -> pl.Expr:
+        """The element of ``node``. ``values[slot.index]`` is a leaf's text, escaped; null where there is nothing to write.
 
-    def _element(self, node: Node, values: Sequence[pl.Expr], declarations: str = "") -> pl.Expr:
+        ``declared`` says that it stands by itself and names every namespace of the outline.
+        """
+        return self._element(node, values, self._declarations() if declared else "")
+
+    def _element(self, node: Node, values: Mapping[int, pl.Expr], declarations: str = "") -> pl.Expr:
         name = self._name(node.name)
         if node.text is not None and not node.attributes and not declarations:
             # The usual leaf: a null text makes the whole element null, which is how it is left out.
@@ -68,13 +76,16 @@ class XmlWriter:
         attributes = [self._attribute(slot, values) for slot in node.attributes]
         start = [pl.lit(f"<{name}{declarations}"), *attributes, pl.lit(">")]
         whole = pl.concat_str([*start, *inner, pl.lit(f"</{name}>")], ignore_nulls=True)
+        # The element of a row stands wherever its row does.
         when = stands(node, values)
         return whole if when is None else pl.when(when).then(whole)
 
-    def _attribute(self, slot: Slot, values: Sequence[pl.Expr]) -> pl.Expr:
+    def _attribute(self, slot: Slot, values: Mapping[int, pl.Expr]) -> pl.Expr:
         return pl.concat_str(pl.lit(f' {self._name(slot.name)}="'), _content(slot, values), pl.lit('"'))
 
-    def _member(self, member: Node | Cluster, values: Sequence[pl.Expr]) -> pl.Expr:
+    def _member(self, member: Node | Cluster | Rows, values: Mapping[int, pl.Expr]) -> pl.Expr:
+        if isinstance(member, Rows):
+            return pl.col(rows_column(member.part))
         if isinstance(member, Node):
             return self._element(member, values)
         parts = [self._member(inner, values) for inner in member.members]
@@ -98,7 +109,7 @@ class XmlWriter:
         )
 
 
-def _content(slot: Slot, values: Sequence[pl.Expr]) -> pl.Expr:
+def _content(slot: Slot, values: Mapping[int, pl.Expr]) -> pl.Expr:
     value = values[slot.index]
     return value.fill_null("") if slot.leaf.when_empty is WhenEmpty.BLANK else value
 

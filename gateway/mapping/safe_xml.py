@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 from lxml import etree
 
 from gateway.errors import MappingError
+from gateway.mapping.schema_paths import XML_SCHEMA, located
 
 __all__ = ["MEMORY", "FolderResolver", "parse_safely", "parse_schema"]
 
@@ -72,12 +72,13 @@ class FolderResolver(etree.Resolver):
         self._texts = texts
 
     def resolve(self, system_url: str, public_id: str, context: Any = None) -> Any:
-        """The text at ``system_url``; an address outside the format gives an empty text, which no schema can be made of."""
+        """The text at ``system_url``, or that of the same name; any other address gives an empty text, which no schema can be made of."""
         del public_id
-        name = str(PurePosixPath(system_url.removeprefix(MEMORY)))
-        data = self._texts.get(name, b"") if system_url.startswith(MEMORY) else b""
+        name = located(system_url.removeprefix(MEMORY), "", self._texts)
+        own = XML_SCHEMA.read_bytes() if system_url.endswith("/xml.xsd") else b""
+        data = own if name is None else self._texts[name]
         _refuse_disguises(data)
-        return self.resolve_string(data, context, base_url=system_url)
+        return self.resolve_string(data, context, base_url=MEMORY + name if name is not None else system_url)
 
 
 def _refuse_disguises(data: bytes) -> None:

@@ -9,25 +9,42 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from xml.etree.ElementTree import ParseError
 
-from xmlschema import XMLSchema10, XMLSchemaException
+import xmlschema
+from xmlschema import XMLSchema10, XMLSchemaException, normalize_url
 from xmlschema.exceptions import XMLSchemaWarning
 from xmlschema.validators import XsdAnyElement, XsdElement, XsdGroup, XsdType
 
 from gateway.errors import MappingError
-from gateway.mapping.xsd_types import SimpleType, read_simple_type
+from gateway.mapping.schema_files import reachable
+from gateway.mapping.schema_paths import XML_SCHEMA
+from gateway.mapping.xsd_types import FREE_TEXT, SimpleType, read_simple_type
 
-__all__ = ["Attribute", "Element", "Group", "Model", "Schema", "Wildcard", "load_schema", "local_name", "namespace_of"]
+__all__ = [
+    "Attribute",
+    "Element",
+    "Group",
+    "Model",
+    "Schema",
+    "Wildcard",
+    "load_schema",
+    "local_name",
+    "meant",
+    "most_of",
+    "namespace_of",
+]
 
 # Warnings are caught process-wide; two schemas are not read at once.
 _loading = threading.Lock()
+_OWN_SCHEMAS: Final = Path(xmlschema.__file__).parent.as_uri()
+"""What xmlschema knows by itself: XML Schema's own namespace, ``xml``, ``xsi``."""
 
 
 class Model(StrEnum):
@@ -120,19 +137,105 @@ def load_schema(folder: Path, file: str) -> Schema:
     """
     home = folder.resolve()
     try:
+        texts = {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*.xsd")}
+        if file not in texts:
+            raise MappingError("schema-unusable", schema=file, detail=file)
+        mapper = _Mapper(home, reachable(file, texts))
         with _loading, warnings.catch_warnings():
             # A failed import is only a warning to xmlschema; to us it means that part of the document would go
             # unchecked.
             warnings.simplefilter("error", XMLSchemaWarning)
             source = XMLSchema10(
-                str(home / file), defuse="always", allow="sandbox", base_url=str(home), use_fallback=False
+                str(home / file),
+                defuse="always",
+                allow="local",
+                base_url=str(home),
+                use_fallback=False,
+                uri_mapper=mapper,
             )
     except (XMLSchemaException, XMLSchemaWarning, ParseError, OSError, ValueError) as error:
         raise MappingError("schema-unusable", schema=file, detail=_first_line(error)) from error
+    except MappingError as error:
+        if error.code == "schema-unusable":
+            raise
+        raise MappingError("schema-unusable", schema=file, detail=error.code) from error
     elements = (_element(element) for element in source.maps.elements.values() if isinstance(element, XsdElement))
     return Schema(
         namespace=source.target_namespace, roots={element.name: element for element in elements}, source=source
     )
+
+
+def meant(group: Group, bound: Collection[str]) -> Mapping[int, Collection[str]]:
+    """For each member of a group, by its place: the names of ``bound`` elements that mean something in it.
+
+    Branches of a choice may share names. A shared one belongs to the first branch of which a name of its own is bound.
+    """
+    known = [_names(member) for member in group.members]
+    found = [names & set(bound) for names in known]
+    if group.model is not Model.CHOICE:
+        return dict(enumerate(found))
+    own = [
+        names - set().union(*(other for at, other in enumerate(known) if at != place))
+        for place, names in enumerate(found)
+    ]
+    chosen = [place for place, names in enumerate(own) if names] or [
+        next((at for at, names in enumerate(found) if names), 0)
+    ]
+    taken: set[str] = set()
+    result: dict[int, Collection[str]] = dict.fromkeys(range(len(found)), frozenset())
+    for place in chosen:
+        result[place] = found[place] - taken
+        taken |= found[place]
+    return result
+
+
+def _names(member: Element | Group | Wildcard) -> frozenset[str]:
+    match member:
+        case Element():
+            return frozenset([member.name])
+        case Group():
+            return frozenset(element.name for element in member.elements())
+        case _:
+            return frozenset()
+
+
+class _Mapper:
+    """Leads xmlschema to the files of the folder, wherever a schema says that they are, and to nothing outside of it."""
+
+    def __init__(self, home: Path, files: Mapping[str, Mapping[str, str]]) -> None:
+        self._home = home.as_uri()
+        self._known = {normalize_url(str(home / file)) for file in files}
+        self._moved = {
+            normalize_url(location, (home / file).parent.as_uri()): normalize_url(str(home / target))
+            for file, found in files.items()
+            for location, target in found.items()
+        }
+        self._named: dict[str, set[str]] = {}
+        for found in files.values():
+            for location, target in found.items():
+                self._named.setdefault(location, set()).add(normalize_url(str(home / target)))
+
+    def __call__(self, uri: str) -> str:
+        """Where ``uri`` is to be read."""
+        # An include comes as it is written, an import with the address of the file around it.
+        if len(named := self._named.get(uri, ())) == 1:
+            return next(iter(named))
+        here = normalize_url(uri, self._home)
+        if here in self._moved or here in self._known or here.startswith(_OWN_SCHEMAS):
+            return self._moved.get(here, here)
+        return XML_SCHEMA.as_uri() if here.endswith("/xml.xsd") else f"{self._home}/:not-there:"
+
+
+def most_of(element: Element, group: Group) -> int | None:
+    """How many elements of one name may stand next to each other; None without limit.
+
+    A repeated choice lets each of its branches be repeated, a repeated sequence only what stands alone in it.
+    """
+    if group.model is Model.SEQUENCE and len(group.members) > 1:
+        return element.max_occurs
+    if element.max_occurs is None or group.max_occurs is None:
+        return None
+    return element.max_occurs * group.max_occurs
 
 
 def local_name(name: str) -> str:
@@ -148,17 +251,34 @@ def namespace_of(name: str) -> str:
 def _element(source: XsdElement) -> Element:
     kind = source.type
     text = kind.is_simple() or (kind.has_simple_content() and not kind.has_mixed_content())
+    free = not text and kind.has_mixed_content() and kind.is_emptiable()
     return Element(
         name=str(source.name),
         min_occurs=source.min_occurs,
         max_occurs=source.max_occurs,
         abstract=source.abstract,
         fixed=source.fixed,
-        type=read_simple_type(kind) if text else None,
+        type=read_simple_type(kind) if text else FREE_TEXT if free else None,
         attributes=tuple(_attributes(kind)),
         note=_note(source) or _note(kind),
         _source=source,
     )
+
+
+def _element_or_substitutes(source: XsdElement) -> Element | Group:
+    """An element, or the choice that it is when others may stand in its place (XML Schema Part 1 §2.2.2.2)."""
+    maps = source.maps
+    heads, names = [source.name], []
+    while heads:
+        found = sorted(element.name for element in maps.substitution_groups.get(heads.pop(), ()) if element.name)
+        names += [name for name in found if name not in names]
+        heads += [name for name in found if name not in heads and name in maps.substitution_groups]
+    if source.ref is None or not names:
+        return _element(source)
+    own = [] if source.abstract else [replace(_element(source), min_occurs=1, max_occurs=1)]
+    others = [_element(maps.elements[name]) for name in names]
+    members = (*own, *(element for element in others if not element.abstract))
+    return Group(model=Model.CHOICE, min_occurs=source.min_occurs, max_occurs=source.max_occurs, members=members)
 
 
 def _attributes(kind: XsdType) -> Iterator[Attribute]:
@@ -178,7 +298,7 @@ def _group(source: XsdGroup) -> Group:
     members: list[Element | Group | Wildcard] = []
     for member in source:
         if isinstance(member, XsdElement):
-            members.append(_element(member))
+            members.append(_element_or_substitutes(member))
         elif isinstance(member, XsdGroup):
             members.append(_group(member))
         elif isinstance(member, XsdAnyElement):

@@ -11,12 +11,12 @@ from decimal import Decimal
 
 import polars as pl
 
-from gateway.catalog.model import Disclosure
+from gateway.catalog.model import Catalog, Disclosure
 from gateway.mapping.field_plan import FieldPlan
 from gateway.mapping.plan import RecordPlan
 from gateway.mapping.problems import value_class
 
-__all__ = ["FieldStory", "RowStory", "StepStory", "try_row"]
+__all__ = ["FieldStory", "RowStory", "StepStory", "clear_columns", "clear_fields", "try_row"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +74,18 @@ def try_row(plan: RecordPlan, frame: pl.DataFrame) -> RowStory:
         good=good,
         fields=stories,
         problems=tuple(problem for problem in told if problem["field"] not in named),
+    )
+
+
+def clear_columns(plan: RecordPlan) -> frozenset[str]:
+    """The source's columns whose values may be shown: mapped, and to no personal field. What is not mapped may hold anything."""
+    return frozenset(plan.fields_by_column()) - _personal_columns(plan)
+
+
+def clear_fields(catalog: Catalog) -> frozenset[str]:
+    """The catalog's fields whose values may be shown."""
+    return frozenset(
+        item.name for item in catalog.fields if not item.personal and item.disclosure is not Disclosure.NEVER
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from xmlschema import names
 from xmlschema.validators import XsdComplexType, XsdFacet, XsdList, XsdSimpleType, XsdUnion
 
-__all__ = ["Bound", "Pattern", "Primitive", "SimpleType", "WhiteSpace", "read_simple_type"]
+__all__ = ["FREE_TEXT", "Bound", "Pattern", "Primitive", "SimpleType", "WhiteSpace", "read_simple_type"]
 
 _LENGTHS: Final = {names.XSD_LENGTH, names.XSD_MIN_LENGTH, names.XSD_MAX_LENGTH}
 _BOUNDS: Final = {
@@ -99,6 +99,16 @@ class SimpleType:
     def may_be_empty(self) -> bool:
         """Whether an element of this type may stand there with nothing in it."""
         return self.judge("")
+
+
+FREE_TEXT: Final = SimpleType(
+    name="",
+    builtin="xs:anyType",
+    primitive=Primitive.STRING,
+    white_space=WhiteSpace.PRESERVE,
+    judge=lambda _: True,
+)
+"""What stands in an element that may hold text among its children, and needs none of them."""
 
 
 @dataclass(slots=True, kw_only=True)

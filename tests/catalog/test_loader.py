@@ -48,7 +48,7 @@ def replace(folder: Path, path: str, old: str, new: str, count: int = 1) -> None
 def test_the_shipped_folder_loads(folder: Path) -> None:
     library = load_catalogs(folder)
     assert isinstance(library, Library)
-    assert set(library.catalogs) == {"administrative-license", "administrative-penalty"}
+    assert {"administrative-license", "administrative-penalty"} <= set(library.catalogs)
     assert "working-days" not in library.codelists
     assert {
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in {".toml", ".csv"}
@@ -347,7 +347,10 @@ def test_a_mistake_does_not_depend_on_the_others_files(folder: Path) -> None:
     (folder / "codelists/id-kinds.csv").unlink()
     found = findings_of(folder)
     assert {code for code, _, _ in found} == {"catalog-codelist-unknown"}
-    assert len(found) == 4  # two fields in each of two catalogs
+    catalogs = [(folder / path).read_text("utf-8") for path in (LICENSE, PENALTY)]
+    assert [text.count('codelist = "id-kinds"') for text in catalogs] == [2, 2]
+    everywhere = (path.read_text("utf-8") for path in (folder / "catalogs").glob("*.toml"))
+    assert len(found) == sum(text.count('codelist = "id-kinds"') for text in everywhere)
 
 
 def test_without_subject_kinds_nothing_is_said_of_subjects(folder: Path) -> None:
@@ -413,7 +416,8 @@ def test_a_digest_follows_what_decides_a_record(folder: Path, path: str, changed
     with (folder / path).open("a", encoding="utf-8") as file:
         file.write("\n")
     after = load_catalogs(folder)
-    assert {name for name in before.catalogs if before.digest(name) != after.digest(name)} == changed
+    both = {"administrative-license", "administrative-penalty"}
+    assert {name for name in both if before.digest(name) != after.digest(name)} == changed
     assert before.files[path] != after.files[path]
 
 

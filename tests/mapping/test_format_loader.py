@@ -102,7 +102,7 @@ def test_the_digest_follows_what_decides_how_a_record_is_written(tmp_path: Path)
             "valid_from = 2020-01-02\nvalid_to = 2020-01-01\n[facts.codes]",
             ("format.toml", "valid_to", "format-dates-reversed"),
         ),
-        ("types", "<xs:simpleType", "<!DOCTYPE x><xs:simpleType", ("types.xsd", "", "document-doctype")),
+        ("types", "<xs:simpleType", "<!DOCTYPE x><xs:simpleType", ("types.xsd", "", "schema-doctype")),
         ("common", "</xs:schema>", "", ("common.xsd", "", "document-malformed")),
         ("licence", 'type="Kind"', 'type="Kinds"', ("licence.xsd", "", "schema-unusable")),
         (
