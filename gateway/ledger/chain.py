@@ -5,7 +5,9 @@ Entries are fed one by one in the order of their index; memory is bounded by the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.errors import LedgerError
 from gateway.ledger.entry import Entry, decode
@@ -17,6 +19,9 @@ __all__ = ["Chain"]
 _OUTCOMES = ("created", "updated", "unchanged", "withdrawn", "rejected")
 _BALANCED_KINDS = frozenset({"batch.reconciled", "batch.received"})
 _TERMINAL_KINDS = frozenset({"batch.reconciled", "batch.abandoned"})
+_MOST: Final = (
+    500_000  # routes, and runs, that are kept account of: a log made up by a stranger must not fill our memory
+)
 
 
 @dataclass(slots=True)
@@ -43,13 +48,18 @@ class _Run:
 
 
 class Chain:
-    """Takes entries and collects what contradicts."""
+    """Takes entries and collects what contradicts: bytes that are no entry into ``unreadable``, everything else into ``found``."""
 
-    def __init__(self, found: Discrepancies) -> None:
-        self._found = found
+    def __init__(self, unreadable: Discrepancies, found: Discrepancies | None = None) -> None:
+        self._unreadable = unreadable
+        self._found = unreadable if found is None else found
         self._routes: dict[str, _Route] = {}
         self._runs: dict[str, _Run] = {}
         self._gaps = 0
+
+    def unfinished(self) -> Iterator[tuple[str, int, int]]:
+        """The runs that closed and whose batches have not all finished: run id, how many batches, how many of them finished."""
+        return ((name, run.batches, run.finished) for name, run in self._runs.items() if run.closed)
 
     def interrupt(self) -> None:
         """Entries are missing here, or unreadable. The next entry of each route is then believed: what it misses is not its fault."""
@@ -60,11 +70,11 @@ class Chain:
         try:
             entry = decode(leaf)
         except LedgerError as error:
-            self._found.add("entry-invalid", index=index, expected="canonical", found=error.code)
+            self._unreadable.add("entry-invalid", index=index, expected="canonical", found=error.code)
             self.interrupt()
             return None
         if (index == 0) != (entry.kind == "genesis"):
-            self._found.add(
+            self._unreadable.add(
                 "entry-genesis-misplaced", index=index, expected="genesis, first and once", found=entry.kind
             )
         if entry.kind in _BALANCED_KINDS:
@@ -80,6 +90,9 @@ class Chain:
 
     def _take_route(self, index: int, entry: Entry) -> None:
         name, number, previous = entry.text("route"), entry.number("route_seq"), entry.number("previous")
+        if name not in self._routes and len(self._routes) >= _MOST:
+            self._found.add("entry-too-many-open", index=index, expected=_MOST, contradicts=False)
+            return
         route = self._routes.setdefault(name, _Route())
         if route.gaps == self._gaps:
             self._follow(index, name, route, number, previous)
@@ -105,13 +118,13 @@ class Chain:
     def _take_batch(self, index: int, entry: Entry) -> None:
         if entry.number("total") == 0:  # a void batch in the place of an abandoned one, which was counted
             return
-        run = self._runs.setdefault(entry.text("run_id"), _Run())
+        run = self._run(index, entry.text("run_id"))
         run.totals += entry.number("total")
         run.finished += 1
         self._compare_run(index, entry.text("run_id"), run)
 
     def _take_run(self, index: int, entry: Entry) -> None:
-        run = self._runs.setdefault(entry.text("run_id"), _Run())
+        run = self._run(index, entry.text("run_id"))
         run.closed, run.sealed, run.batches = True, entry.number("sealed"), entry.number("batches")
         self._compare_run(index, entry.text("run_id"), run)
 
@@ -126,7 +139,13 @@ class Chain:
                 expected=f"{run_id}: {run.sealed} in {run.batches}",
                 found=f"{run.totals} in {run.finished}",
             )
-        del self._runs[run_id]
+        self._runs.pop(run_id, None)
+
+    def _run(self, index: int, run_id: str) -> _Run:
+        if run_id not in self._runs and len(self._runs) >= _MOST:
+            self._found.add("entry-too-many-open", index=index, expected=_MOST, contradicts=False)
+            return _Run()
+        return self._runs.setdefault(run_id, _Run())
 
     def _balance_run(self, index: int, entry: Entry) -> None:
         read, sealed, withdrawn = (entry.number(name) for name in ("read", "sealed", "withdrawn"))

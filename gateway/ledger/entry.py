@@ -25,6 +25,7 @@ MAX_ENTRY_BYTES: Final = 65_535
 _MAX_INTEGER: Final = 2**53 - 1  # RFC 8785 §3.2.2.3: what every JSON reader holds exactly
 _MAX_NAME: Final = 512
 _MAX_TEXT: Final = 4_096
+_MAX_KEY: Final = 16_384
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 # Control characters (C0 but for the newline, DEL, C1) could drive an auditor's terminal.
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -135,6 +136,8 @@ def _fits(value: object, expected: FieldType) -> bool:
             return type(value) is str and (value == "" or _DIGEST.fullmatch(value) is not None)
         case FieldType.INSTANT:
             return type(value) is str and _is_instant(value)
+        case FieldType.KEY:
+            return type(value) is str and len(value) <= _MAX_KEY and "\n" not in value and not _CONTROL.search(value)
         case FieldType.BASE64:
             return type(value) is str and value != "" and from_base64(value) is not None
         case _:

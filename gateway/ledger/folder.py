@@ -13,9 +13,10 @@ from typing import Final, Protocol
 
 from gateway.errors import LedgerError
 
-__all__ = ["Folder", "TileFolder", "replace_file"]
+__all__ = ["MAX_FILE_BYTES", "Folder", "TileFolder", "replace_file"]
 
-_MAX_FILE_BYTES: Final = 256 * (65_535 + 2)  # a full bundle of the largest entries
+MAX_FILE_BYTES: Final = 256 * (65_535 + 2)
+"""A full bundle of the largest entries."""
 
 
 class Folder(Protocol):
@@ -102,12 +103,12 @@ def replace_file(path: Path, data: bytes) -> None:
 def _read(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_FILE_BYTES + 1)
+            data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise LedgerError("ledger-file-failed", path=path, reason=error.strerror) from error
-    if len(data) > _MAX_FILE_BYTES:
+    if len(data) > MAX_FILE_BYTES:
         raise LedgerError("ledger-file-failed", path=path, reason="larger than any file of a log")
     return data
 

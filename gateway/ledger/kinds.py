@@ -35,6 +35,8 @@ class FieldType(StrEnum):
     """``YYYY-MM-DDThh:mm:ss.ffffffZ``."""
     BASE64 = "base64"
     """Canonical base64 (RFC 4648 §4) of at least one byte; only the entry's own limit bounds it."""
+    KEY = "key"
+    """0 to 16,384 characters without any control character: a verifier key, or a certificate in base64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,14 +157,14 @@ _CATALOGUE: Final = (
     ),
     _kind("operator.action", person=_NAME, action=_NAME, subject=_TEXT, reason=_TEXT),
     _kind("config.changed", config_sha256=_DIGEST_TYPE, before_sha256=_OPTIONAL_DIGEST, person=_TEXT, summary=_TEXT),
-    # purpose: what the key signs (ledger, package, …); owner: the code of the node that holds it; key: a signed-note verifier key or a
-    # certificate in base64, as much as an auditor needs to check with.
+    # purpose: what the key signs (ledger, package, anchor, witness); owner: the code of the node that holds it, or the name of the authority or
+    # witness; key: a signed-note verifier key or a certificate in base64, as much as an auditor needs to check with.
     _kind(
         "key.added",
         purpose=_NAME,
         owner=_NAME,
         key_id=_NAME,
-        key=_TEXT,
+        key=FieldType.KEY,
         valid_from=_INSTANT,
         valid_to=_INSTANT,
         person=_TEXT,
@@ -172,7 +174,7 @@ _CATALOGUE: Final = (
         purpose=_NAME,
         owner=_NAME,
         key_id=_NAME,
-        key=_TEXT,
+        key=FieldType.KEY,
         before_key_id=_NAME,
         valid_from=_INSTANT,
         valid_to=_INSTANT,
@@ -188,6 +190,15 @@ _CATALOGUE: Final = (
         token_sha256=_DIGEST_TYPE,
         token=FieldType.BASE64,
         stamped_at=_INSTANT,
+    ),
+    # The bytes of a package are gone; what was entered of it under the index `erased` stays and still verifies.
+    _kind(
+        "erasure",
+        batch_id=_NAME,
+        erased=FieldType.INDEX,
+        package_sha256=_DIGEST_TYPE,
+        person=_NAME,
+        reason=_NAME,
     ),
     _kind(
         "recovery",

@@ -17,7 +17,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from gateway.errors import LedgerError
 from gateway.ledger.encoding import from_base64, to_base64
 
-__all__ = ["MAX_NOTE_BYTES", "NoteSigner", "VerifierKey", "open_note", "sign_note"]
+__all__ = [
+    "MAX_NOTE_BYTES",
+    "NoteSigner",
+    "VerifierKey",
+    "is_name",
+    "open_note",
+    "parse_line",
+    "sign_note",
+    "signature_line",
+]
 
 MAX_NOTE_BYTES: Final = 262_144
 """16 signatures have to be taken, and a post-quantum one is nearly 5 kB: 16 of them fit."""
@@ -39,7 +48,7 @@ class VerifierKey:
     public: bytes
 
     def __post_init__(self) -> None:
-        if not _is_name(self.name) or len(self.public) != _KEY_BYTES:
+        if not is_name(self.name) or len(self.public) != _KEY_BYTES:
             raise LedgerError("verifier-key-invalid")
 
     @classmethod
@@ -82,8 +91,7 @@ class NoteSigner:
 
     def line(self, text: bytes) -> str:
         """The signature line over ``text``, with its newline."""
-        signature = to_base64(self.verifier.key_id + self._key.sign(text))
-        return f"{_PREFIX}{self.verifier.name} {signature}\n"
+        return signature_line(self.verifier.name, self.verifier.key_id + self._key.sign(text))
 
 
 def sign_note(text: str, signers: Iterable[NoteSigner]) -> bytes:
@@ -124,7 +132,7 @@ def open_note(note: bytes, known: Sequence[VerifierKey]) -> tuple[str, tuple[Ver
     if len(lines) > _MAX_SIGNATURES:
         raise LedgerError("note-malformed", reason="too many signatures")
     # 3. every line is well formed, whoever signed
-    signatures = [_parse_line(line) for line in lines]
+    signatures = [parse_line(line) for line in lines]
     # 4. every signature that claims a known key holds
     body = text.encode("utf-8")
     keys = {(key.name, key.key_id): key for key in known}
@@ -142,13 +150,20 @@ def open_note(note: bytes, known: Sequence[VerifierKey]) -> tuple[str, tuple[Ver
     return text, tuple(signed.values())
 
 
-def _parse_line(line: str) -> tuple[str, bytes, bytes]:
+def signature_line(name: str, data: bytes) -> str:
+    """The line that carries ``data`` (key id and signature) under ``name``, with its newline."""
+    return f"{_PREFIX}{name} {to_base64(data)}\n"
+
+
+def parse_line(line: str) -> tuple[str, bytes, bytes]:
+    """Name, key id and signature of a signature line without its newline. Raises LedgerError ``note-malformed``."""
     name, _, encoded = line.removeprefix(_PREFIX).partition(" ")
     data = from_base64(encoded)
-    if not line.startswith(_PREFIX) or not _is_name(name) or data is None or len(data) <= _ID_BYTES:
+    if not line.startswith(_PREFIX) or not is_name(name) or data is None or len(data) <= _ID_BYTES:
         raise LedgerError("note-malformed", reason="signature line")
     return name, data[:_ID_BYTES], data[_ID_BYTES:]
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a key may be called so."""
     return name != "" and "+" not in name and not any(char.isspace() for char in name) and not _CONTROL.search(name)

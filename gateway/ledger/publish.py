@@ -54,13 +54,16 @@ class Publisher:
         # The edge at the remembered size, once its root was held against the head memory: what new leaves are hashed onto.
         self._edge: Edge | None = None
 
-    def start(self, log: Log) -> None:
-        """Hold storage and published files against the head memory, before anything is appended or signed.
+    def start(self, log: Log, *, now: datetime | None = None) -> None:
+        """Hold storage and published files against the head memory, before anything is appended or signed; and the clock, if ``now`` is given.
 
         Raises LedgerError: ``head-memory-lost``, ``head-memory-behind``, ``head-memory-of-other-log``, ``ledger-rolled-back``,
-        ``ledger-forked``, ``ledger-hash-missing`` and the codes of :func:`gateway.ledger.checkpoint.open_checkpoint`.
+        ``ledger-forked``, ``ledger-hash-missing``, ``clock-regressed`` and the codes of
+        :func:`gateway.ledger.checkpoint.open_checkpoint`.
         """
-        self._check(log)
+        remembered, _ = self._check(log)
+        if now is not None and now < remembered.at:
+            raise LedgerError("clock-regressed", now=instant(now), last=instant(remembered.at))
 
     def publish(self, log: Log, clock: Clock) -> StoredCheckpoint | None:
         """Sign and publish what is new since the last time, and what an interrupted earlier call left undone.
@@ -103,7 +106,7 @@ class Publisher:
         elif self._opened(newest) != Checkpoint(origin=self._origin, size=remembered.size, root=remembered.root):
             raise LedgerError("stored-checkpoint-differs", size=newest.size)
         # 6. The files. A crash from here on: the next call finds the published checkpoint behind the stored one and goes on.
-        if self._folder.read(CHECKPOINT_PATH) == newest.note:
+        if (self._folder.read(CHECKPOINT_PATH) or b"").startswith(newest.note):  # what witnesses signed may follow
             return None
         published = self._published()
         publish_files(log, self._folder, newest, since=0 if published is None else published.size)
@@ -111,25 +114,57 @@ class Publisher:
         self._folder.replace(CHECKPOINT_PATH, newest.note)
         return newest
 
+    def cosign(self, note: bytes, lines: Sequence[str]) -> bool:
+        """Publish the checkpoint ``note`` with the signature lines of witnesses after our own; False when another one is published by now.
+
+        ``lines`` were verified by the caller. Raises LedgerError ``ledger-file-failed``.
+        """
+        published = self._folder.read(CHECKPOINT_PATH)
+        if published is None or not published.startswith(note):
+            return False
+        cosigned = note + "".join(lines).encode("utf-8")
+        if cosigned != published:
+            self._folder.replace(CHECKPOINT_PATH, cosigned)
+        return True
+
     def recover(self, log: Log, note: bytes, clock: Clock) -> Checkpoint:
         """Lay the head memory down again after it was lost, from ``note``: our own newest checkpoint as a peer or witness holds it.
 
-        The caller appends a ``recovery`` entry that names the person. Returns the checkpoint in ``note``.
-        Raises LedgerError: ``head-memory-present``, ``recovery-note-old`` and the codes of :meth:`start`.
+        The caller appends a ``recovery`` entry that names the person, after :meth:`examine` and before this: whatever happens in between,
+        there is no recovery that the ledger does not tell of. Returns the checkpoint in ``note``.
+        Raises LedgerError as :meth:`examine`, and the codes of :meth:`start`.
         """
-        if self._memory.read() is not None:
-            raise LedgerError("head-memory-present")
-        checkpoint = open_checkpoint(note, self._known, self._origin)
-        head = log.head()
-        self._held(log, head, checkpoint)
-        for signed in (self._stored(log), self._published()):
-            if signed is not None and signed.size > checkpoint.size:
-                raise LedgerError("recovery-note-old", size=checkpoint.size, signed=signed.size)
+        checkpoint = self.examine(log, note)
         self._memory.swap(
             None, Remembered(origin=self._origin, size=checkpoint.size, root=checkpoint.root, at=clock.now())
         )
         self.start(log)
         return checkpoint
+
+    def examine(self, log: Log, note: bytes) -> Checkpoint:
+        """Whether :meth:`recover` could lay the head memory down from ``note``: the checkpoint in it. Changes nothing.
+
+        Raises LedgerError: ``head-memory-present``, ``recovery-note-old``, ``ledger-rolled-back``, ``ledger-forked`` and the codes of
+        :func:`gateway.ledger.checkpoint.open_checkpoint`.
+        """
+        if self._memory.read() is not None:
+            raise LedgerError("head-memory-present")
+        checkpoint = open_checkpoint(note, self._known, self._origin)
+        self._held(log, log.head(), checkpoint)
+        for signed in (self._stored(log), self._published()):
+            if signed is not None and signed.size > checkpoint.size:
+                raise LedgerError("recovery-note-old", size=checkpoint.size, signed=signed.size)
+        return checkpoint
+
+    def lay_down(self, log: Log) -> None:
+        """Lay down the memory of a ledger that has not begun, before its first start. Raises LedgerError ``head-memory-present``, or
+        ``head-memory-lost`` when the ledger has begun.
+        """
+        if self._memory.read() is not None:
+            raise LedgerError("head-memory-present")
+        if log.head().size:
+            raise LedgerError("head-memory-lost", size=log.head().size)
+        self._memory.swap(None, Remembered(origin=self._origin, size=0, root=EMPTY_ROOT, at=_NEVER))
 
     def _check(self, log: Log) -> tuple[Remembered, Edge]:
         """What is remembered, and the edge that it proves."""

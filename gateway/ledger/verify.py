@@ -5,12 +5,12 @@ It does not stop at the first error. Two places are read alike: the log's storag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from gateway.errors import LedgerError
 from gateway.ledger.checkpoint import Checkpoint, open_checkpoint
 from gateway.ledger.entry import Entry
-from gateway.ledger.folder import Folder
 from gateway.ledger.note import VerifierKey
 from gateway.ledger.port import Log, StoredEntry
 from gateway.ledger.report import Discrepancies, Report
@@ -18,7 +18,15 @@ from gateway.ledger.tiles import CHECKPOINT_PATH, TileId, decode_bundle, new_til
 from gateway.ledger.tree import leaf_hash, root_of
 from gateway.ledger.walk import ComputedTile, Walk
 
-__all__ = ["verify_folder", "verify_log"]
+__all__ = ["PublishedFiles", "compare_tiles", "published_leaves", "verify_folder", "verify_log"]
+
+
+class PublishedFiles(Protocol):
+    """A log as published, in whatever holds files by path."""
+
+    def read(self, path: str) -> bytes | None:
+        """The file's bytes, or None when there is no such file."""
+        ...
 
 
 def verify_log(log: Log, known: Sequence[VerifierKey], *, origin: str, held: Sequence[Checkpoint] = ()) -> Report:
@@ -50,7 +58,7 @@ def verify_log(log: Log, known: Sequence[VerifierKey], *, origin: str, held: Seq
 
 
 def verify_folder(
-    folder: Folder, known: Sequence[VerifierKey], *, origin: str, held: Sequence[Checkpoint] = ()
+    folder: PublishedFiles, known: Sequence[VerifierKey], *, origin: str, held: Sequence[Checkpoint] = ()
 ) -> Report:
     """Verify a log as published in tlog-tiles form, as anybody can who has the files and the verifier key.
 
@@ -64,13 +72,11 @@ def verify_folder(
     for tile in new_tiles(0, size):
         if tile.level > 0:
             continue
-        for index, leaf in enumerate(_published_leaves(folder, tile, found), start=tile.start):
+        for index, leaf in enumerate(published_leaves(folder, tile, found), start=tile.start):
             walk.take(index, leaf, leaf_hash(leaf))
-            for done in walk.completed:
-                _compare_tile(done, _published_hashes(folder, done, found), found)
+            compare_tiles(folder, walk.completed, found)
     walk.end(size)
-    for partial in walk.partial_tiles():
-        _compare_tile(partial, _published_hashes(folder, partial, found), found)
+    compare_tiles(folder, walk.partial_tiles(), found)
     return _conclude(walk, found, signed, held)
 
 
@@ -129,7 +135,13 @@ def _stored_hashes(log: Log, tile: ComputedTile) -> list[bytes]:
     return hashes if above == [root_of(hashes)] else []
 
 
-def _published_hashes(folder: Folder, tile: ComputedTile, found: Discrepancies) -> list[bytes]:
+def compare_tiles(folder: PublishedFiles, tiles: Iterable[ComputedTile], found: Discrepancies) -> None:
+    """Hold tiles as the entries give them against those that were published."""
+    for tile in tiles:
+        _compare_tile(tile, _published_hashes(folder, tile, found), found)
+
+
+def _published_hashes(folder: PublishedFiles, tile: ComputedTile, found: Discrepancies) -> list[bytes]:
     data = folder.read(tile.id.path)
     if data is None:
         index = tile.id.start << (8 * tile.id.level)
@@ -141,7 +153,8 @@ def _published_hashes(folder: Folder, tile: ComputedTile, found: Discrepancies) 
         return []
 
 
-def _published_leaves(folder: Folder, tile: TileId, found: Discrepancies) -> list[bytes]:
+def published_leaves(folder: PublishedFiles, tile: TileId, found: Discrepancies) -> list[bytes]:
+    """The entries of a bundle as published; none when it is not there or not whole, which is told to ``found``."""
     data = folder.read(tile.bundle_path)
     if data is None:
         found.add("published-file-absent", index=tile.start, expected=tile.bundle_path, contradicts=False)

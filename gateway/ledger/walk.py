@@ -30,12 +30,20 @@ class Walk:
     """Takes entries in the order of their index and collects discrepancies.
 
     ``sizes`` are the sizes whose roots are to be compared. ``absence_contradicts`` says whether a missing entry contradicts (storage that
-    claims to hold it) or only keeps things from being proved (files that somebody handed over).
+    claims to hold it) or only keeps things from being proved (files that somebody handed over). What entries say of each other goes to
+    ``told`` where that is given, everything else to ``found``.
     """
 
-    def __init__(self, found: Discrepancies, sizes: Iterable[int], *, absence_contradicts: bool) -> None:
+    def __init__(
+        self,
+        found: Discrepancies,
+        sizes: Iterable[int],
+        *,
+        absence_contradicts: bool,
+        told: Discrepancies | None = None,
+    ) -> None:
         self._found = found
-        self._chain = Chain(found)
+        self.chain = Chain(found, told)
         self._sizes = frozenset(sizes)
         self._roots: dict[int, bytes] = {}
         self._levels: list[list[bytes]] = [[]]
@@ -64,7 +72,7 @@ class Walk:
             self.edge = self.edge.append(hashed)
             self._remember_root()
             self._fill(0, hashed)
-        return self._chain.take(index, leaf)
+        return self.chain.take(index, leaf)
 
     def end(self, size: int) -> None:
         """After the last entry: there should have been ``size``."""
@@ -79,6 +87,10 @@ class Walk:
             if hashes and not self._broken:
                 index = self.edge.size >> TILE_HEIGHT * (level + 1)
                 yield ComputedTile(id=TileId(level=level, index=index, width=len(hashes)), hashes=hashes)
+
+    def root_at(self, size: int) -> bytes | None:
+        """The root at one of ``sizes``, None when the walk never got there."""
+        return self._roots.get(size)
 
     def compare(self, code: str, expected: Checkpoint) -> None:
         """The root at that size is the expected one, and the log is at least that long."""
@@ -99,7 +111,7 @@ class Walk:
             contradicts=self._absence_contradicts,
         )
         self._broken = True  # no root can be computed from here on
-        self._chain.interrupt()
+        self.chain.interrupt()
 
     def _remember_root(self) -> None:
         if self.edge.size in self._sizes:

@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import os
 import stat
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import Certificate
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -29,11 +31,15 @@ __all__ = [
     "RSA_BITS",
     "Certificate",
     "PrivateKey",
+    "certificate_of",
     "days_left",
+    "der_of",
     "fingerprint",
     "generate_identity",
     "load_certificates",
     "load_private_key",
+    "parse_certificates",
+    "pem_of",
     "store_private_key",
     "valid_at",
 ]
@@ -42,6 +48,9 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 RSA_BITS = 3072
 _KEY_MODE = 0o600
 _FILE_BYTES = 1024 * 1024
+# What the library will refuse in its next release (a serial number below one, say) is refused today: as what it is, not as a warning
+# on somebody's terminal.
+warnings.filterwarnings("error", category=CryptographyDeprecationWarning, module=r"gateway\.package\.")
 _CLOCK_SKEW = timedelta(minutes=5)  # a peer's clock a little behind must not find a new certificate "not yet valid"
 
 
@@ -105,10 +114,28 @@ def load_certificates(path: Path) -> tuple[Certificate, ...]:
             pem = file.read(_FILE_BYTES)
     except OSError as error:
         raise PackageError("certificate-unreadable", path=str(path), reason=error.strerror) from error
+    return parse_certificates(pem, str(path))
+
+
+def parse_certificates(pem: bytes, place: str) -> tuple[Certificate, ...]:
+    """All certificates in ``pem``, at least one; ``place`` names it in errors. Raises PackageError ``certificate-unreadable``."""
     try:
         return tuple(x509.load_pem_x509_certificates(pem))
-    except ValueError as error:
-        raise PackageError("certificate-unreadable", path=str(path), reason="PEM") from error
+    except (ValueError, x509.InvalidVersion, CryptographyDeprecationWarning) as error:
+        raise PackageError("certificate-unreadable", path=place, reason="PEM") from error
+
+
+def certificate_of(der: bytes, place: str) -> Certificate:
+    """The certificate in ``der``; ``place`` names it in errors. Raises PackageError ``certificate-unreadable``."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except (ValueError, x509.InvalidVersion, CryptographyDeprecationWarning) as error:
+        raise PackageError("certificate-unreadable", path=place, reason="DER") from error
+
+
+def pem_of(certificate: Certificate) -> str:
+    """The certificate as PEM text."""
+    return certificate.public_bytes(Encoding.PEM).decode("ascii")
 
 
 def generate_identity(
@@ -176,6 +203,11 @@ def _general_name(host: str) -> x509.GeneralName:
 def fingerprint(certificate: Certificate) -> str:
     """SHA-256 of the certificate's DER bytes, 64 hexadecimal digits: how keys are named in the ledger."""
     return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def der_of(certificate: Certificate) -> bytes:
+    """The certificate's DER bytes: what an auditor checks with."""
+    return certificate.public_bytes(Encoding.DER)
 
 
 def valid_at(certificate: Certificate, at: datetime) -> bool:

@@ -1,4 +1,7 @@
-"""Whether a signer is the peer: which of the certificates that a person pinned for that peer vouches for the signer's."""
+"""Whether a signer is the peer: which of the certificates that a person pinned for that peer vouches for the signer's.
+
+And whether who stamped a time is an authority for that: the certificates that a person trusts, or the chain from one of them.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -18,7 +22,9 @@ from cryptography.x509.verification import (
 from gateway.errors import PackageError
 from gateway.package.certificates import Certificate, fingerprint, valid_at
 
-__all__ = ["vouched_by"]
+__all__ = ["stamped_by", "vouched_by"]
+
+_CHAIN = 4  # intermediates between an authority that is trusted and the certificate that stamps
 
 
 def vouched_by(certificate: Certificate, trusted: Sequence[Certificate], *, at: datetime) -> Certificate:
@@ -47,15 +53,45 @@ def vouched_by(certificate: Certificate, trusted: Sequence[Certificate], *, at: 
     return pinned
 
 
-def _fit_to_sign(certificate: Certificate) -> None:
+def stamped_by(
+    certificate: Certificate, others: Sequence[Certificate], authorities: Sequence[Certificate], *, at: datetime
+) -> Certificate:
+    """The trusted certificate that vouches for a stamping ``certificate`` at ``at``: itself, or the root of a chain through ``others``.
+
+    RFC 3161 §2.3: it is marked, critically, for time-stamping and for nothing else. Raises PackageError ``token-signer`` (not so, or not
+    valid then) or ``token-authority-unknown``.
+    """
+    # 1. for time-stamping, and for nothing else
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except (ValueError, x509.DuplicateExtension, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType) as error:
+        raise PackageError("token-signer", key_id=fingerprint(certificate)) from error
+    if not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING] or not valid_at(certificate, at):
+        raise PackageError("token-signer", key_id=fingerprint(certificate))
+    _fit_to_sign(certificate, "token-signer")
+    # 2. trusted itself, or by a chain that was valid then
+    if certificate in authorities:
+        return certificate
+    for authority in authorities:
+        builder = PolicyBuilder().store(Store([authority])).time(at).max_chain_depth(_CHAIN)
+        verifier = builder.extension_policies(ca_policy=_AUTHORITY, ee_policy=_SIGNER).build_client_verifier()
+        try:
+            verifier.verify(certificate, list(others))
+        except VerificationError:
+            continue
+        return authority
+    raise PackageError("token-authority-unknown", key_id=fingerprint(certificate))
+
+
+def _fit_to_sign(certificate: Certificate, code: str = "signer-certificate-unfit") -> None:
     try:
         extensions = certificate.extensions
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise PackageError("signer-certificate-unfit", key_id=fingerprint(certificate)) from error
+        raise PackageError(code, key_id=fingerprint(certificate)) from error
     usages = [each.value for each in extensions if isinstance(each.value, x509.KeyUsage)]
     may_sign = all(usage.digital_signature or usage.content_commitment for usage in usages)
     if not may_sign or _has_unknown_critical(certificate):
-        raise PackageError("signer-certificate-unfit", key_id=fingerprint(certificate))
+        raise PackageError(code, key_id=fingerprint(certificate))
 
 
 def _has_unknown_critical(certificate: Certificate) -> bool:

@@ -23,6 +23,7 @@ _VALUES: dict[FieldType, Value] = {
     FieldType.DIGEST_OR_NONE: "",
     FieldType.INSTANT: "2026-11-22T06:02:37.000000Z",
     FieldType.BASE64: "AAEC",
+    FieldType.KEY: "AAEC",
 }
 
 

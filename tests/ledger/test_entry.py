@@ -27,6 +27,7 @@ KIND_NAMES = {
     "key.rotated",
     "key.revoked",
     "anchor",
+    "erasure",
     "recovery",
 }
 
@@ -125,6 +126,13 @@ def test_values_outside_their_type_are_refused(field: str, value: object) -> Non
     fields: dict[str, object] = {**all_fields("batch.reconciled"), field: value}
     with pytest.raises(LedgerError, match="entry-field-wrong"):
         encode("batch.reconciled", fields, START)  # type: ignore[arg-type]  # the wrong types are the point
+
+
+@pytest.mark.parametrize("key", ["x" * 16_385, "two\nlines", "bell\x07"])
+def test_a_key_is_one_line_of_bounded_length(key: str) -> None:
+    encode("key.added", all_fields("key.added", key="x" * 16_384), START)
+    with pytest.raises(LedgerError, match="entry-field-wrong"):
+        encode("key.added", all_fields("key.added", key=key), START)
 
 
 @pytest.mark.parametrize("token", ["", "AAE", "AAF=", "A A=", "AA==\n"])
