@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, func, insert, select, update
@@ -18,8 +19,8 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from gateway.clock import instant, parse_instant
 from gateway.errors import StoreError
-from gateway.store.states import CLAIMABLE, FINAL, OPEN, PENDING, State, check_transition
-from gateway.store.tables import attempt, batch, package
+from gateway.store.states import CLAIMABLE, CLAIMED, FINAL, OPEN, PENDING, State, check_transition
+from gateway.store.tables import attempt, batch, package, receipt
 
 __all__ = [
     "Batch",
@@ -27,16 +28,22 @@ __all__ = [
     "NewBatch",
     "add_batch",
     "claim",
+    "count_ask",
     "count_by_state",
+    "end_leases",
     "extend_lease",
     "find_batch",
+    "has_package",
+    "last_answered",
     "list_batches",
+    "lock",
     "move",
     "next_in_route",
     "of_run",
     "open_batches",
     "package_bytes",
     "put_off",
+    "renew",
 ]
 
 
@@ -44,7 +51,8 @@ __all__ = [
 class NewBatch:
     """A sealed batch as it enters the journal. Digests and roots are 64 hex digits; ``checkpoint`` is ours as it stands in the batch.
 
-    ``void_of`` names the abandoned batch whose sequence number this one takes, so that the route has no hole.
+    ``void_of`` names the abandoned batch whose sequence number this one takes, so that the route has no hole. ``deadline`` is the day
+    by which the most urgent of its records has to be there.
     """
 
     id: str
@@ -68,6 +76,7 @@ class NewBatch:
     next_attempt_at: str
     give_up_at: str | None = None
     void_of: str | None = None
+    deadline: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +85,7 @@ class Batch(NewBatch):
 
     state: State
     attempts: int
+    asks: int
     fence: int
     lease_owner: str | None
     lease_until: str | None
@@ -89,13 +99,15 @@ class Batch(NewBatch):
 class Claim:
     """The right to work on a batch until ``lease_until``.
 
-    ``state`` is where the claim left it: ``sending`` (send now) or ``unknown`` (ask the receiver for the receipt first).
+    ``found`` is where the claim found it, ``state`` where it left it: ``sending`` (send now) or ``unknown`` (ask the receiver for the
+    receipt first).
     """
 
     batch_id: str
     route: str
     sequence: int
     fence: int
+    found: State
     state: State
     lease_until: str
 
@@ -155,12 +167,29 @@ def find_batch(conn: Connection, batch_id: str) -> Batch | None:
     return next(iter(_load(conn, select(batch).where(batch.c.id == batch_id))), None)
 
 
+def lock(conn: Connection, batch_id: str) -> Batch:
+    """The batch as it stands; nobody else moves it until this transaction ends. Raises StoreError ``batch-missing``."""
+    return _batch(_row(conn, batch_id))
+
+
 def package_bytes(conn: Connection, batch_id: str) -> bytes:
-    """The package exactly as sealed. Raises StoreError ``batch-missing``."""
+    """The package exactly as sealed. Raises StoreError ``batch-missing``, ``package-erased`` after its time."""
     data = conn.scalar(select(package.c.data).where(package.c.batch_id == batch_id))
     if data is None:
-        raise StoreError("batch-missing", batch=batch_id)
+        known = conn.scalar(select(batch.c.id).where(batch.c.id == batch_id))
+        raise StoreError("batch-missing" if known is None else "package-erased", batch=batch_id)
     return bytes(data)
+
+
+def has_package(conn: Connection, batch_id: str) -> bool:
+    """Whether the package of a batch is still kept."""
+    return bool(conn.scalar(select(exists().where(package.c.batch_id == batch_id))))
+
+
+def last_answered(conn: Connection, route: str) -> int:
+    """The highest sequence number of the route that the receiver has given a receipt for; 0 before the first."""
+    query = select(func.max(batch.c.sequence)).join(receipt, receipt.c.batch_id == batch.c.id)
+    return conn.scalar(query.where(batch.c.route == route)) or 0
 
 
 def open_batches(conn: Connection, *, exchange: str | None = None, route: str | None = None) -> list[Batch]:
@@ -218,12 +247,16 @@ def claim(
     lease_seconds: float,
     route: str | None = None,
     batch_id: str | None = None,
+    longest_pause: float = math.inf,
 ) -> Claim | None:
     """Claim the batch of ``route`` (or ``batch_id``, if it is that one) that the receiver waits for, when it is due and free.
 
     Only the pending batch with the lowest sequence number is ever given out: nothing overtakes. ``ready`` and ``waiting`` become
     ``sending``; ``unknown`` stays; ``sending`` under a lease that has ended becomes ``unknown``, its attempt closed as such. Commit
     before the first byte leaves. None when nothing is due, or another holds it, or a person is needed.
+
+    A time that is further away than ``longest_pause`` seconds, or than two leases, was written before the clock was stepped back: it
+    holds nobody up. Two workers at once would still be told apart by their fences.
     """
     if (route is None) == (batch_id is None):
         raise ValueError("either a route or a batch")
@@ -238,18 +271,16 @@ def claim(
     )
     # Skipping a locked row must not lead to the next one: the subquery has picked the only candidate.
     row = conn.execute(select(batch).where(batch.c.id == first).with_for_update(skip_locked=True)).one_or_none()
-    if row is None or (batch_id is not None and row.id != batch_id) or not _free(row, at):
+    if row is None or (batch_id is not None and row.id != batch_id):
+        return None
+    if not _free(row, at, lease_seconds, longest_pause):
         return None
     here = State(row.state)
-    to = State.SENDING if here in {State.READY, State.WAITING} else State.UNKNOWN
+    to = CLAIMED[here]
     if to is not here:
         check_transition(row.id, here, to)
     if here is State.SENDING:
-        conn.execute(
-            update(attempt)
-            .where(attempt.c.batch_id == row.id, attempt.c.ended_at.is_(None))
-            .values(ended_at=at, outcome="unknown", code="lease-ended")
-        )
+        _end_open_attempt(conn, row.id, at)
     until = _after(at, lease_seconds)
     changed = conn.execute(
         update(batch)
@@ -259,19 +290,67 @@ def claim(
     if changed.rowcount != 1:
         return None
     return Claim(
-        batch_id=row.id, route=row.route, sequence=row.sequence, fence=row.fence + 1, state=to, lease_until=until
+        batch_id=row.id,
+        route=row.route,
+        sequence=row.sequence,
+        fence=row.fence + 1,
+        found=here,
+        state=to,
+        lease_until=until,
     )
 
 
-def _free(row: Row[Any], at: str) -> bool:
+def _free(row: Row[Any], at: str, lease_seconds: float, longest_pause: float) -> bool:
     state = State(row.state)
-    leased = row.lease_until is not None and row.lease_until > at
+    leased = row.lease_until is not None and at < row.lease_until <= _after(at, 2 * lease_seconds)
     # A batch that was cut off while sending is due at once, whatever its timetable says.
-    return state in CLAIMABLE and not leased and (state is State.SENDING or row.next_attempt_at <= at)
+    due = state is State.SENDING or not at < row.next_attempt_at <= _after(at, longest_pause)
+    return state in CLAIMABLE and not leased and due
+
+
+def _end_open_attempt(conn: Connection, batch_id: str, at: str) -> None:
+    conn.execute(
+        update(attempt)
+        .where(attempt.c.batch_id == batch_id, attempt.c.ended_at.is_(None))
+        .values(ended_at=at, outcome="unknown", code="lease-ended")
+    )
+
+
+def end_leases(conn: Connection, *, at: str) -> int:
+    """End every lease: whoever held one is gone. Returns how many batches were being sent; they are ``unknown`` and due now.
+
+    For the one process that holds the state folder's lock, before it does anything else. Where several daemons share a database
+    nobody knows that another is dead: there leases end by themselves.
+    """
+    cut = conn.scalars(select(batch.c.id).where(batch.c.state == State.SENDING.value)).all()
+    for batch_id in cut:
+        _end_open_attempt(conn, batch_id, at)
+        move(conn, batch_id, State.UNKNOWN, at=at)
+    conn.execute(
+        update(batch)
+        .where(batch.c.lease_owner.is_not(None))
+        .values(fence=batch.c.fence + 1, lease_owner=None, lease_until=None)
+    )
+    return len(cut)
+
+
+def count_ask(conn: Connection, batch_id: str, *, fence: int) -> None:
+    """Write down that the receipt is about to be asked for. Raises StoreError ``fence-lost``."""
+    _write_fenced(conn, batch_id, fence, {"asks": batch.c.asks + 1})
+
+
+def renew(conn: Connection, batch_id: str, *, give_up_at: str) -> None:
+    """A person's word that it is worth while: the time to give up is set anew, questions are counted from nothing."""
+    row = _row(conn, batch_id)
+    _write_fenced(conn, batch_id, row.fence, {"give_up_at": give_up_at, "asks": 0})
 
 
 def _after(at: str, seconds: float) -> str:
-    return instant(parse_instant(at) + timedelta(seconds=seconds))
+    """``seconds`` after ``at``, or the end of time."""
+    try:
+        return instant(parse_instant(at) + timedelta(seconds=seconds))
+    except OverflowError:
+        return instant(datetime.max.replace(tzinfo=UTC))
 
 
 def extend_lease(conn: Connection, batch_id: str, *, fence: int, at: str, lease_seconds: float) -> None:

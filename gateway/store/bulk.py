@@ -35,7 +35,7 @@ def _in_chunks(
     for start in range(0, len(values), _CHUNK):
         chunk = values[start : start + _CHUNK]
         marks = ",".join("?" * len(chunk))
-        yield _native(conn, statement.replace("(*)", f"({marks})")), (*before, *chunk)
+        yield _native(conn, statement.replace("IN (*)", f"IN ({marks})")), (*before, *chunk)
 
 
 def select_in(conn: Connection, statement: str, before: Values, values: Values) -> Iterator[Any]:
@@ -55,7 +55,7 @@ def stream(conn: Connection, statement: str, bound: Values, listed: Values = ())
     """The rows of a query, never all of them in memory at once; ``listed`` binds its last mark, an ``IN (*)``."""
     marks = ",".join("?" * len(listed))
     result = conn.exec_driver_sql(
-        _native(conn, statement.replace("(*)", f"({marks})")),
+        _native(conn, statement.replace("IN (*)", f"IN ({marks})")),
         (*bound, *listed),
         execution_options={"yield_per": _STREAMED},
     )

@@ -95,16 +95,14 @@ def _own_file(path: Path) -> None:
 
 def _sqlite_engine(path: Path, *, mode: str, size: int, begin: str) -> Engine:
     def creator() -> sqlite3.Connection:
-        # isolation_level None: the driver begins nothing by itself, so the BEGIN below is the only one.
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
-        )
         try:
-            _prepare_sqlite(connection, writing=mode == "rw")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+            return _sqlite_connection(path, f"mode={mode}")
+        except sqlite3.OperationalError as error:
+            if mode != "ro" or error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or _has_log(path):
+                raise
+        # A folder in which we may not write, as an auditor's: the index of the log cannot be laid out there. Without a log nobody is at
+        # work, and the file is all there is.
+        return _sqlite_connection(path, "mode=ro&immutable=1")
 
     engine = create_engine(
         "sqlite://", creator=creator, poolclass=QueuePool, pool_size=size, max_overflow=0, hide_parameters=True
@@ -115,6 +113,26 @@ def _sqlite_engine(path: Path, *, mode: str, size: int, begin: str) -> Engine:
 
     event.listen(engine, "begin", begin_transaction)
     return engine
+
+
+def _sqlite_connection(path: Path, options: str) -> sqlite3.Connection:
+    # isolation_level None: the driver begins nothing by itself, so the BEGIN of the engine is the only one.
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?{options}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _prepare_sqlite(connection, writing=options == "mode=rw")
+        if "immutable" not in options:
+            _demand_sqlite(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, *, writing: bool) -> None:
@@ -129,6 +147,9 @@ def _prepare_sqlite(connection: sqlite3.Connection, *, writing: bool) -> None:
         connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _demand_sqlite(connection: sqlite3.Connection) -> None:
     for name, expected in _SQLITE_DEMANDS:
         (found,) = connection.execute(f"PRAGMA {name}").fetchone()
         if found != expected:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
@@ -80,6 +80,22 @@ class TransactionLog:
         query = select(tables.entry).where(tables.entry.c.route == route, tables.entry.c.route_seq.between(first, last))
         return [_entry(row) for row in self._conn.execute(query.order_by(tables.entry.c.idx))]
 
+    def of_kinds(self, kinds: Collection[str], start: int = 0) -> Iterator[StoredEntry]:
+        """The entries from ``start`` on that are of these kinds, in order. Kinds of batches have no index and are not found."""
+        query = select(tables.entry).where(
+            tables.entry.c.route.is_(None), tables.entry.c.kind.in_(list(kinds)), tables.entry.c.idx >= start
+        )
+        for row in self._conn.execute(query.order_by(tables.entry.c.idx), execution_options={"yield_per": _STREAMED}):
+            yield _entry(row)
+
+    def first_but(self, kind: str, start: int, stop: int) -> StoredEntry | None:
+        """The first entry of a range that is not of this kind."""
+        query = select(tables.entry).where(
+            tables.entry.c.idx >= start, tables.entry.c.idx < stop, tables.entry.c.kind != kind
+        )
+        row = self._conn.execute(query.order_by(tables.entry.c.idx).limit(1)).one_or_none()
+        return None if row is None else _entry(row)
+
     def hashes(self, level: int, start: int, stop: int) -> Iterator[bytes]:
         """Hashes of a tile level, in order."""
         if level == 0:
@@ -131,10 +147,12 @@ class TransactionLog:
 
     def route_tail(self, route: str) -> RouteTail | None:
         """Where a route ends."""
-        query = select(func.max(tables.entry.c.idx), func.max(tables.entry.c.route_seq)).where(
-            tables.entry.c.route == route
+        # Each by itself: asked for both at once, SQLite reads every entry of the route instead of the end of an index.
+        newest, highest = (
+            select(func.max(column)).where(tables.entry.c.route == route).scalar_subquery()
+            for column in (tables.entry.c.idx, tables.entry.c.route_seq)
         )
-        index, route_seq = self._conn.execute(query).one()
+        index, route_seq = self._conn.execute(select(newest, highest)).one()
         return None if index is None else RouteTail(index=index, route_seq=route_seq)
 
 
@@ -158,6 +176,11 @@ class DurableLog:
         """The entries of a range, in order."""
         with self._database.read() as conn:
             yield from TransactionLog(conn).entries(start, stop)
+
+    def of_kinds(self, kinds: Collection[str], start: int = 0) -> Iterator[StoredEntry]:
+        """The entries of some kinds, in order."""
+        with self._database.read() as conn:
+            yield from TransactionLog(conn).of_kinds(kinds, start)
 
     def hashes(self, level: int, start: int, stop: int) -> Iterator[bytes]:
         """Hashes of a tile level, in order."""

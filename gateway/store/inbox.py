@@ -1,4 +1,4 @@
-"""What peers sent to this node: their batches with our receipts, the newest version of every record, and how far their ledgers are."""
+"""What peers sent to this node: their batches with our receipts, and the newest version of every record."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select, text
+from sqlalchemy import Connection, Row, func, insert, select
 
 from gateway.errors import StoreError
 from gateway.store.buckets import Bucket, digest_buckets, key_hash, parse_prefix
 from gateway.store.bulk import execute_many, select_in, stream
-from gateway.store.tables import inbox_batch, sender_head
+from gateway.store.tables import inbox_batch
 
 __all__ = [
     "InboxBatch",
     "InboxHeld",
     "InboxRow",
-    "SenderHead",
     "add_batch",
     "apply",
     "bucket_digests",
     "bucket_records",
     "find_batch",
     "held_versions",
+    "last_received",
     "last_sequence",
     "list_batches",
     "package_bytes",
     "receipt_bytes",
-    "remember_head",
-    "sender_head_of",
+    "small_bucket",
 ]
 
 _COLUMNS = tuple(column for column in inbox_batch.c if column.name not in {"receipt", "package"})
@@ -76,17 +75,6 @@ class InboxHeld(NamedTuple):
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SenderHead:
-    """The largest ledger checkpoint that a peer has shown us; ``note`` is its signed text."""
-
-    sender: str
-    size: int
-    root: bytes
-    note: bytes
-    at: str
-
-
 def add_batch(conn: Connection, new: InboxBatch, *, package: bytes, receipt: bytes) -> None:
     """Store a received batch and our answer, in the transaction that applies its records.
 
@@ -117,14 +105,22 @@ def list_batches(conn: Connection, *, route: str | None = None, limit: int) -> l
     return [_batch(row) for row in conn.execute(query)]
 
 
+def last_received(conn: Connection) -> Mapping[tuple[str, str], str]:
+    """When each sender's batches of each catalog last came and were not refused, by (sender's code, catalog)."""
+    newest = func.max(inbox_batch.c.received_at)
+    query = select(inbox_batch.c.sender, inbox_batch.c.catalog, newest).where(inbox_batch.c.verdict != "refused")
+    rows = conn.execute(query.group_by(inbox_batch.c.sender, inbox_batch.c.catalog))
+    return {(sender, catalog): at for sender, catalog, at in rows}
+
+
 def _batch(row: Row[Any]) -> InboxBatch:
     return InboxBatch(**(dict(row._mapping) | {"counts": json.loads(row.counts)}))
 
 
 def package_bytes(conn: Connection, batch_id: str) -> bytes | None:
-    """The package exactly as received."""
+    """The package exactly as received; None for a batch that never came, or whose bytes were erased after their time."""
     data = conn.scalar(select(inbox_batch.c.package).where(inbox_batch.c.id == batch_id))
-    return None if data is None else bytes(data)
+    return bytes(data) if data else None
 
 
 def receipt_bytes(conn: Connection, batch_id: str) -> bytes | None:
@@ -186,31 +182,16 @@ def bucket_records(conn: Connection, route: str, prefix: str) -> list[InboxHeld]
     return [InboxHeld._make(row) for row in rows]
 
 
-def sender_head_of(conn: Connection, sender: str) -> SenderHead | None:
-    """The largest checkpoint seen of a peer."""
-    row = conn.execute(select(sender_head).where(sender_head.c.sender == sender)).one_or_none()
-    if row is None:
-        return None
-    return SenderHead(**(dict(row._mapping) | {"root": bytes(row.root), "note": bytes(row.note)}))
+def small_bucket(conn: Connection, route: str, prefix: str, *, records: int, key_bytes: int) -> list[InboxHeld] | None:
+    """The records of one bucket when they are at most so many and their keys (UTF-8) together at most so long; None when it is larger.
 
-
-def remember_head(conn: Connection, head: SenderHead) -> bool:
-    """Keep a peer's checkpoint when it is larger than the one kept; False when it is not.
-
-    A smaller one is no contradiction: a void batch is sealed after the batches that follow it. Two roots of one size are.
-    Raises StoreError ``peer-head-forked``.
+    Raises StoreError ``bucket-prefix``.
     """
-    known = sender_head_of(conn, head.sender)
-    if known is not None:
-        if known.size == head.size and known.root != head.root:
-            raise StoreError("peer-head-forked", sender=head.sender, size=head.size)
-        if known.size >= head.size:
-            return False
-    conn.execute(
-        text(
-            "INSERT INTO sender_head (sender, size, root, note, at) VALUES (:sender, :size, :root, :note, :at) "
-            "ON CONFLICT (sender) DO UPDATE SET size = excluded.size, root = excluded.root, note = excluded.note, at = excluded.at"
-        ),
-        {item.name: getattr(head, item.name) for item in fields(head)},
+    start = parse_prefix(prefix)
+    length = "octet_length(key)" if conn.dialect.name == "postgresql" else "length(CAST(key AS BLOB))"
+    ((count, size),) = stream(
+        conn,
+        f"SELECT count(*), sum({length}) FROM inbox_record WHERE route = ? AND key_hash >= ? AND key_hash < ?",  # noqa: S608 -- fixed texts
+        (route, start, start + _HIGHEST),
     )
-    return True
+    return bucket_records(conn, route, prefix) if count <= records and (size or 0) <= key_bytes else None

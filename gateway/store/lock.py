@@ -28,22 +28,38 @@ def hold(folder: Path, *, what: str, at: str) -> Iterator[None]:
     """Hold the state folder for as long as the block runs; the folder is made (mode 0700) when it does not exist.
 
     ``what`` says who we are (``serve``, ``run permits-to-province``), ``at`` is the instant of now as text. Raises StoreError
-    ``state-held`` with the holder's pid, host, since and what.
+    ``state-held`` with the holder's pid, host, since and what, ``state-unwritable`` when the folder's disk is full or only to be read.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Not O_TRUNC: until the lock is ours the words in the file are another's.
-    descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        descriptor = _locked(folder)
+    except OSError as error:
+        raise StoreError("state-unwritable", folder=str(folder), reason=error.strerror) from error
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError("state-held", folder=str(folder), **_holder(descriptor)) from None
-        _write(descriptor, {"pid": os.getpid(), "host": socket.gethostname(), "since": at, "what": what})
+            _write(descriptor, {"pid": os.getpid(), "host": socket.gethostname(), "since": at, "what": what})
+        except OSError as error:
+            raise StoreError("state-unwritable", folder=str(folder), reason=error.strerror) from error
         yield
         # The file stays: removing it would let a third process lock a new one while a second still waits on the old one.
         os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
+
+
+def _locked(folder: Path) -> int:
+    """The lock file, open and ours. Raises StoreError ``state-held``, OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Not O_TRUNC: until the lock is ours the words in the file are another's.
+    descriptor = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = _holder(descriptor)
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise StoreError("state-held", folder=str(folder), **holder) from None
+        raise
+    return descriptor
 
 
 def _write(descriptor: int, words: dict[str, object]) -> None:

@@ -37,8 +37,12 @@ __all__ = [
     "close_missing",
     "count_open",
     "find_case",
+    "history",
     "note",
 ]
+
+
+_HISTORY = 100
 
 
 class Stage(StrEnum):
@@ -276,6 +280,18 @@ def cases(
     query = query.order_by(quarantine.c.unit, quarantine.c.id)
     for row in conn.execute(query, execution_options={"yield_per": 500}):
         yield _case(row)
+
+
+def history(conn: Connection, case: StoredCase) -> list[StoredCase]:
+    """Every case of the same record (or, without a key, of the same place in the source), newest first, this one among them."""
+    same = quarantine.c.key == case.key if case.key is not None else quarantine.c.locator == case.locator
+    query = select(quarantine).where(
+        quarantine.c.exchange == case.exchange,
+        quarantine.c.source == case.source,
+        same,
+        quarantine.c.key.is_(None) == (case.key is None),
+    )
+    return [_case(row) for row in conn.execute(query.order_by(quarantine.c.id.desc()).limit(_HISTORY))]
 
 
 def by_reason(conn: Connection, *, exchange: str | None = None, unit: str | None = None) -> list[ReasonCount]:

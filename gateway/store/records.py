@@ -25,6 +25,7 @@ __all__ = [
     "fetch",
     "held",
     "present",
+    "raise_versions",
     "take_back",
 ]
 
@@ -142,6 +143,18 @@ def take_back(conn: Connection, ids: Sequence[int], *, op: str, reason: str, run
         "WHERE op <> ? AND id IN (*)",
         (op, reason, run_id, at, op),
         ids,
+    )
+
+
+def raise_versions(conn: Connection, rows: Sequence[tuple[int, int]]) -> int:
+    """Give records (id, version) a version above their own, at least the one named; returns how many.
+
+    Content, digest and time of change stay as they are: nothing changed but what a version number may be taken for elsewhere.
+    """
+    return execute_many(
+        conn,
+        "UPDATE record SET version = CASE WHEN version >= ? THEN version + 1 ELSE ? END WHERE id = ?",
+        [(least, least, number) for number, least in rows],
     )
 
 

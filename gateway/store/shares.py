@@ -13,18 +13,16 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select, update
 
 from gateway.errors import StoreError
-from gateway.store.buckets import Bucket, digest_buckets, key_hash, parse_prefix
 from gateway.store.bulk import count_in, execute_many, select_in, stream
-from gateway.store.tables import record, share
+from gateway.store.tables import batch, record, share
 
 __all__ = [
-    "Accepted",
     "ListedOutcome",
     "Share",
-    "bucket_digests",
-    "bucket_records",
     "due",
+    "due_changes",
     "due_withdrawals",
+    "leave_undisturbed",
     "of_batch",
     "outcomes",
     "release",
@@ -63,14 +61,6 @@ class Share(NamedTuple):
     message: str | None
 
 
-class Accepted(NamedTuple):
-    """A record that the receiver is known to hold, at the version that it took last."""
-
-    record_id: int
-    key: str
-    version: int
-
-
 def due(conn: Connection, exchange: str, catalog: str, sources: Sequence[str]) -> array[int]:
     """The ids (signed 64-bit) of the records that this exchange has to send: earliest deadline first, those without one last.
 
@@ -91,14 +81,26 @@ def due(conn: Connection, exchange: str, catalog: str, sources: Sequence[str]) -
 
 
 def due_withdrawals(conn: Connection, exchange: str, catalog: str, source: str) -> int:
-    """How many of the records that are due are to be taken back."""
+    """How many of the records that are due are to be taken back. One that the receiver has taken back already, and that a person has sent
+    once more, is none."""
     rows = stream(
         conn,
         "SELECT count(*) FROM record r JOIN share s ON s.exchange = ? AND s.record_id = r.id "
-        "WHERE r.catalog = ? AND r.source = ? AND r.op <> 'upsert' AND r.version > s.version",
+        "WHERE r.catalog = ? AND r.source = ? AND r.op <> 'upsert' AND r.version > s.version AND r.version > s.accepted",
         (exchange, catalog, source),
     )
     # To the end: a statement that is left half read would keep its connection's snapshot after the transaction.
+    return sum(count for (count,) in rows)
+
+
+def due_changes(conn: Connection, exchange: str, catalog: str, source: str) -> int:
+    """How many of the records that are due were shared before and have changed since."""
+    rows = stream(
+        conn,
+        "SELECT count(*) FROM record r JOIN share s ON s.exchange = ? AND s.record_id = r.id "
+        "WHERE r.catalog = ? AND r.source = ? AND r.op = 'upsert' AND s.version > 0 AND r.version > s.version",
+        (exchange, catalog, source),
+    )
     return sum(count for (count,) in rows)
 
 
@@ -169,9 +171,25 @@ def send_again(conn: Connection, exchange: str, ids: Sequence[int]) -> int:
     under way stay with it."""
     return count_in(
         conn,
-        "UPDATE share SET version = 0 WHERE exchange = ? AND (batch_id IS NULL OR outcome IS NOT NULL) AND record_id IN (*)",
+        "UPDATE share SET version = 0 WHERE exchange = ? AND (batch_id IS NULL OR outcome IS NOT NULL OR batch_id IN "
+        "(SELECT id FROM batch WHERE state = 'disputed')) AND record_id IN (*)",
         (exchange,),
         ids,
+    )
+
+
+def leave_undisturbed(conn: Connection, exchange: str, rows: Sequence[tuple[int, int]]) -> int:
+    """Before :func:`gateway.store.records.raise_versions` of ``rows``: what every other exchange has sent and settled at the version to be
+    raised stays sent there. Returns how many that are."""
+    others = conn.scalars(select(batch.c.exchange).where(batch.c.exchange != exchange).distinct()).all()
+    return sum(
+        execute_many(
+            conn,
+            "UPDATE share SET version = CASE WHEN version >= ? THEN version + 1 ELSE ? END WHERE exchange = ? AND record_id = ? "
+            "AND outcome IS NOT NULL AND version = (SELECT version FROM record WHERE id = ?)",
+            [(least, least, other, number, number) for number, least in rows],
+        )
+        for other in others
     )
 
 
@@ -195,26 +213,3 @@ def outcomes(conn: Connection, exchange: str) -> Mapping[str, int]:
     """How many records of an exchange stand at each outcome; under way, or released and due again, is ``open``."""
     query = select(func.coalesce(share.c.outcome, "open"), func.count()).where(share.c.exchange == exchange)
     return dict(conn.execute(query.group_by(share.c.outcome)).tuples().all())
-
-
-def bucket_digests(conn: Connection, exchange: str, prefix: str = "") -> list[Bucket]:
-    """What the receiver must hold by its own receipts, in buckets that compare with its answer (:mod:`gateway.store.buckets`)."""
-    hashed = ((key_hash(one.key), one.version) for one in _accepted(conn, exchange))
-    return digest_buckets(hashed, parse_prefix(prefix))
-
-
-def bucket_records(conn: Connection, exchange: str, prefix: str) -> list[Accepted]:
-    """The records of one bucket, by key."""
-    start = parse_prefix(prefix)
-    return sorted(
-        (one for one in _accepted(conn, exchange) if key_hash(one.key).startswith(start)), key=lambda one: one.key
-    )
-
-
-def _accepted(conn: Connection, exchange: str) -> Iterator[Accepted]:
-    rows = stream(
-        conn,
-        "SELECT record_id, key, accepted FROM share JOIN record ON id = record_id WHERE exchange = ? AND accepted > 0",
-        (exchange,),
-    )
-    return map(Accepted._make, rows)

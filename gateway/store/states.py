@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from gateway.errors import StoreError
 
-__all__ = ["CLAIMABLE", "FINAL", "OPEN", "PENDING", "TRANSITIONS", "State", "check_transition"]
+__all__ = ["CLAIMABLE", "CLAIMED", "FINAL", "OPEN", "PENDING", "TRANSITIONS", "State", "check_transition"]
 
 
 class State(StrEnum):
@@ -32,13 +32,14 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.READY: frozenset({State.SENDING, State.ABANDONED}),
     # Not `abandoned`: a person waits for the attempt, or for its lease to end, and then decides on what is known.
     State.SENDING: frozenset({State.ACKNOWLEDGED, State.WAITING, State.UNKNOWN, State.REFUSED}),
-    # `acknowledged` from here and from the next two: a receipt that comes late still counts.
-    State.WAITING: frozenset({State.SENDING, State.ACKNOWLEDGED, State.ABANDONED}),
+    # `acknowledged` from here and from the next two: a receipt that comes late still counts. `disputed` from here and from `refused`:
+    # a void batch whose number the receiver had filled, with the batch that was given up.
+    State.WAITING: frozenset({State.SENDING, State.ACKNOWLEDGED, State.DISPUTED, State.ABANDONED}),
     # `sending`: the receiver said that it never received the batch. `refused`: asked too often or for too long, given up until a
     # person looks.
     State.UNKNOWN: frozenset({State.SENDING, State.REFUSED, State.ACKNOWLEDGED, State.ABANDONED}),
     # `waiting`: a person mended the cause (a certificate, a permission) and orders another try of the same bytes.
-    State.REFUSED: frozenset({State.WAITING, State.ACKNOWLEDGED, State.ABANDONED}),
+    State.REFUSED: frozenset({State.WAITING, State.ACKNOWLEDGED, State.DISPUTED, State.ABANDONED}),
     State.ACKNOWLEDGED: frozenset({State.RECONCILED, State.DISPUTED}),
     State.RECONCILED: frozenset(),
     State.DISPUTED: frozenset(),
@@ -51,6 +52,14 @@ OPEN = frozenset(State) - FINAL
 # No receipt yet: the receiver still waits for this sequence number, so nothing after it on the route may leave.
 PENDING = frozenset({State.READY, State.SENDING, State.WAITING, State.UNKNOWN, State.REFUSED})
 CLAIMABLE = PENDING - {State.REFUSED}
+
+# What a claim makes of a batch. Whoever sent it last under a lease that ended cannot be asked any more; the receiver can.
+CLAIMED: Mapping[State, State] = {
+    State.READY: State.SENDING,
+    State.WAITING: State.SENDING,
+    State.UNKNOWN: State.UNKNOWN,
+    State.SENDING: State.UNKNOWN,
+}
 
 
 def check_transition(batch_id: str, here: State, to: State) -> None:

@@ -7,11 +7,7 @@ prints them (64 hex). Fat columns stand in tables of their own, or last, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import StrEnum
-
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -19,7 +15,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -27,51 +22,53 @@ from sqlalchemy import (
     text,
 )
 
+from gateway.store.evidence_tables import (
+    alarm,
+    checkpoint,
+    cosignature,
+    entry,
+    ledger_head,
+    legal_hold,
+    outside,
+    peer_head,
+    setting,
+    tile,
+)
 from gateway.store.states import State
+from gateway.store.terms import Identity, metadata, one_of
 
 __all__ = [
     "OPS",
+    "alarm",
     "attempt",
     "batch",
     "checkpoint",
+    "cosignature",
     "entry",
     "inbox_batch",
     "inbox_record",
     "ledger_head",
+    "legal_hold",
     "metadata",
+    "outside",
     "package",
+    "pause",
+    "peer",
+    "peer_head",
     "quarantine",
     "receipt",
     "record",
     "record_content",
     "refused_receipt",
     "run",
-    "sender_head",
+    "setting",
     "share",
     "tile",
+    "timetable",
     "watermark",
 ]
 
 OPS = ("upsert", "withdraw", "stop-share")
-
-# SQLite makes a column its row number only when the type is spelled INTEGER.
-_Identity = BigInteger().with_variant(Integer, "sqlite")
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _one_of(column: str, values: Iterable[str | StrEnum]) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
 
 run = Table(
     "run",
@@ -88,9 +85,39 @@ run = Table(
     Column("reason", Text),
     Column("figures", Text),
     UniqueConstraint("exchange", "due_at"),  # one tick, one run: a second daemon finds it taken
-    _one_of("kind", ("scheduled", "manual", "resync")),
-    _one_of("state", ("open", "closed", "failed")),
+    one_of("kind", ("scheduled", "manual", "resync")),
+    one_of("state", ("open", "closed", "failed")),
     Index(None, "exchange", "started_at"),
+)
+
+timetable = Table(
+    "timetable",
+    metadata,
+    Column("exchange", Text, primary_key=True),
+    Column("schedule", Text, nullable=False),
+    Column("since", Text, nullable=False),  # ticks before it were never promised
+)
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("scope", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("scope", "name"),
+    one_of("scope", ("exchange", "peer")),
+)
+
+peer = Table(
+    "peer",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("opened_at", Text),  # out of reach since; None while it is reached
+    Column("probe_at", Text),
+    Column("why", Text),
 )
 
 watermark = Table(
@@ -107,7 +134,7 @@ watermark = Table(
 record = Table(
     "record",
     metadata,
-    Column("id", _Identity, primary_key=True),
+    Column("id", Identity, primary_key=True),
     Column("catalog", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -120,7 +147,7 @@ record = Table(
     Column("run_id", Text, ForeignKey("run.id"), nullable=False),
     Column("changed_at", Text, nullable=False),
     UniqueConstraint("catalog", "source", "key"),
-    _one_of("op", OPS),
+    one_of("op", OPS),
     # Everything that "what is due" and "what is present" ask of a record: neither reads the table itself.
     Index("ix_record_due", "catalog", "source", "deadline", "version", "op"),
 )
@@ -128,7 +155,7 @@ record = Table(
 record_content = Table(
     "record_content",
     metadata,
-    Column("record_id", _Identity, ForeignKey("record.id"), primary_key=True, autoincrement=False),
+    Column("record_id", Identity, ForeignKey("record.id"), primary_key=True, autoincrement=False),
     Column("content", Text, nullable=False),
 )
 
@@ -165,7 +192,9 @@ batch = Table(
     Column("person", Text),
     Column("reason", Text),
     Column("figures", Text),
-    _one_of("state", State),
+    Column("deadline", Text),  # the earliest of its records
+    Column("asks", Integer, server_default="0", nullable=False),  # how often its receipt was asked for
+    one_of("state", State),
     CheckConstraint('total = "upsert" + withdraw + stop_share', name="total"),
     # An abandoned batch and the void batch that takes its place share one sequence number.
     Index(
@@ -201,7 +230,7 @@ attempt = Table(
     Column("code", Text),
     Column("detail", Text),
     PrimaryKeyConstraint("batch_id", "number"),
-    _one_of("outcome", ("acknowledged", "refused", "later", "unknown")),
+    one_of("outcome", ("acknowledged", "refused", "later", "unknown")),
 )
 
 receipt = Table(
@@ -218,7 +247,7 @@ receipt = Table(
 refused_receipt = Table(
     "refused_receipt",
     metadata,
-    Column("id", _Identity, primary_key=True),
+    Column("id", Identity, primary_key=True),
     Column("batch_id", Text, ForeignKey("batch.id"), nullable=False),
     Column("code", Text, nullable=False),
     Column("at", Text, nullable=False),
@@ -230,7 +259,7 @@ share = Table(
     "share",
     metadata,
     Column("exchange", Text, nullable=False),
-    Column("record_id", _Identity, ForeignKey("record.id"), nullable=False),
+    Column("record_id", Identity, ForeignKey("record.id"), nullable=False),
     Column("version", Integer, nullable=False),  # sealed and not given up; 0 = none
     Column("accepted", Integer, nullable=False),  # taken by the receiver; 0 = none
     Column("batch_id", Text, ForeignKey("batch.id")),
@@ -239,7 +268,7 @@ share = Table(
     Column("field", Text),
     Column("message", Text),
     PrimaryKeyConstraint("exchange", "record_id"),
-    _one_of("outcome", ("accepted", "created", "updated", "unchanged", "withdrawn", "rejected")),
+    one_of("outcome", ("accepted", "created", "updated", "unchanged", "withdrawn", "rejected")),
     Index(None, "batch_id"),
     sqlite_with_rowid=False,
 )
@@ -247,7 +276,7 @@ share = Table(
 quarantine = Table(
     "quarantine",
     metadata,
-    Column("id", _Identity, primary_key=True),
+    Column("id", Identity, primary_key=True),
     Column("exchange", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("stage", Text, nullable=False),
@@ -263,7 +292,7 @@ quarantine = Table(
     Column("closed_why", Text),
     Column("reasons", Text, nullable=False),
     Column("row", Text, nullable=False),
-    _one_of("stage", ("source", "format", "receiver")),
+    one_of("stage", ("source", "format", "receiver")),
     Index(
         "uq_quarantine_identity",
         "identity",
@@ -316,59 +345,6 @@ inbox_record = Table(
     Column("body", LargeBinary),
     Column("content", Text),
     PrimaryKeyConstraint("route", "key"),
-    _one_of("op", OPS),
+    one_of("op", OPS),
     Index("ix_inbox_record_buckets", "route", "key_hash", "version"),
-)
-
-sender_head = Table(
-    "sender_head",
-    metadata,
-    Column("sender", Text, primary_key=True),
-    Column("size", BigInteger, nullable=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("note", LargeBinary, nullable=False),
-    Column("at", Text, nullable=False),
-)
-
-ledger_head = Table(
-    "ledger_head",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("size", BigInteger, nullable=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("edge", LargeBinary, nullable=False),
-    CheckConstraint("id = 1", name="one_row"),
-)
-
-entry = Table(
-    "entry",
-    metadata,
-    Column("idx", _Identity, primary_key=True, autoincrement=False),
-    Column("leaf_hash", LargeBinary, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("route", Text),
-    Column("route_seq", Integer),
-    Column("batch_id", Text),
-    Column("leaf", LargeBinary, nullable=False),
-    Index(None, "route", "idx"),
-    Index(None, "route", "route_seq"),
-    Index(None, "batch_id"),
-)
-
-tile = Table(
-    "tile",
-    metadata,
-    Column("level", Integer, nullable=False),
-    Column("n", BigInteger, nullable=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("data", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("level", "n"),
-)
-
-checkpoint = Table(
-    "checkpoint",
-    metadata,
-    Column("size", _Identity, primary_key=True, autoincrement=False),
-    Column("root", LargeBinary, nullable=False),
-    Column("note", LargeBinary, nullable=False),
 )

@@ -183,7 +183,13 @@ def test_a_claim_takes_the_first_batch_and_nobody_else_gets_it(database: Databas
         ready_batch(conn, 1)
         ready_batch(conn, 2)
         assert claim(conn) == Claim(
-            batch_id=batch_id(1), route=ROUTE, sequence=1, fence=1, state=State.SENDING, lease_until=later(61)
+            batch_id=batch_id(1),
+            route=ROUTE,
+            sequence=1,
+            fence=1,
+            found=State.READY,
+            state=State.SENDING,
+            lease_until=later(61),
         )
         assert claim(conn, owner="other") is None, "the second batch must not overtake"
         assert claim(conn, 60.9) is None
@@ -284,6 +290,69 @@ def test_a_worker_that_slept_past_its_lease_changes_nothing(database: Database) 
             attempts.start_attempt(conn, asleep.batch_id, fence=asleep.fence, at=later(63))
         assert state(conn) is State.SENDING
         batches.move(conn, awake.batch_id, State.ACKNOWLEDGED, at=later(64), fence=awake.fence)
+
+
+def test_leases_end_with_the_process_that_held_them(database: Database) -> None:
+    """Whoever starts with the state folder's lock in hand knows that nobody else is at work."""
+    with database.begin() as conn:
+        open_run(conn)
+        ready_batch(conn, 1)
+        ready_batch(conn, 2, route=OTHER_ROUTE, sequence=1)
+        sending, asking = claimed(conn), claim(conn, route=OTHER_ROUTE)
+        assert asking is not None
+        attempts.start_attempt(conn, sending.batch_id, fence=sending.fence, at=later(1))
+        batches.move(conn, asking.batch_id, State.UNKNOWN, at=later(2), fence=asking.fence, next_attempt_at=later(2))
+        asking = claim(conn, 3, route=OTHER_ROUTE)
+        assert asking is not None
+    with database.begin() as conn:
+        assert batches.end_leases(conn, at=later(4)) == 1
+        assert batches.end_leases(conn, at=later(4)) == 0
+        (attempt,) = attempts.list_attempts(conn, sending.batch_id)
+        assert (attempt.outcome, attempt.code, attempt.ended_at) == ("unknown", "lease-ended", later(4))
+        for dead in (sending, asking):
+            with pytest.raises(StoreError, match="fence-lost"):
+                batches.count_ask(conn, dead.batch_id, fence=dead.fence)
+        for route in (ROUTE, OTHER_ROUTE):
+            found = claim(conn, 4, route=route)
+            assert found is not None
+            assert (found.found, found.state) == (State.UNKNOWN, State.UNKNOWN)
+
+
+def test_a_time_beyond_every_pause_holds_nothing_up(database: Database) -> None:
+    """The clock was years ahead when the lease and the next attempt were written, and has been set right since."""
+    year = 365 * 86_400
+    with database.begin() as conn:
+        open_run(conn)
+        ready_batch(conn, 1)
+        ahead = claimed(conn, year)
+        assert claim(conn, year - 1) is None, "a small step changes nothing"
+        right = claimed(conn, 1)
+        assert (right.fence, right.state) == (ahead.fence + 1, State.UNKNOWN)
+        batches.put_off(conn, right.batch_id, next_attempt_at=later(year), fence=right.fence)
+        assert claim(conn, 1) is None, "without a bound every time is believed"
+        again = batches.claim(conn, owner="w", at=later(1), lease_seconds=LEASE, route=ROUTE, longest_pause=3_600)
+        assert again is not None
+        batches.put_off(conn, again.batch_id, next_attempt_at=later(3_000), fence=again.fence)
+        assert (
+            batches.claim(conn, owner="w", at=later(1), lease_seconds=LEASE, route=ROUTE, longest_pause=3_600) is None
+        )
+
+
+def test_questions_are_counted_under_the_fence_and_anew_at_a_persons_word(database: Database) -> None:
+    with database.begin() as conn:
+        open_run(conn)
+        name = ready_batch(conn, 1)
+        first = claimed(conn)
+        batches.count_ask(conn, name, fence=first.fence)
+        batches.count_ask(conn, name, fence=first.fence)
+        with pytest.raises(StoreError, match="fence-lost"):
+            batches.count_ask(conn, name, fence=first.fence + 1)
+        assert batches.lock(conn, name).asks == 2
+        batches.renew(conn, name, give_up_at=later(9))
+        found = batches.lock(conn, name)
+        assert (found.asks, found.give_up_at, found.fence) == (0, later(9), first.fence)
+        with pytest.raises(StoreError, match="batch-missing"):
+            batches.lock(conn, "nobody")
 
 
 def test_a_person_stops_whoever_works_on_the_batch(database: Database) -> None:

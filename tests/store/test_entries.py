@@ -138,3 +138,20 @@ def test_what_the_ledger_wrote_stays_as_written(url: str, database: Database) ->
         with database.read() as conn:
             assert contents(conn) == before, statement
     assert not database.broken
+
+
+def test_entries_are_found_by_kind_through_their_index(database: Database) -> None:
+    with database.begin() as conn:
+        log = TransactionLog(conn)
+        fill(log, 30)
+        found = [entry.index for entry in log.of_kinds(["operator.action", "genesis"])]
+        assert found == [0, 7, 14, 21, 28]
+        assert [entry.index for entry in log.of_kinds(["operator.action"], start=8)] == [14, 21, 28]
+        assert list(log.of_kinds(["batch.reconciled"])) == []
+    assert [entry.index for entry in DurableLog(database).of_kinds(["genesis"])] == [0]
+    with database.read() as conn:
+        if conn.dialect.name == "sqlite":
+            plan = conn.execute(
+                text("EXPLAIN QUERY PLAN SELECT * FROM entry WHERE route IS NULL AND kind IN ('anchor') AND idx >= 0")
+            )
+            assert "ix_entry_kind" in str(plan.all())

@@ -1,4 +1,4 @@
-"""What peers sent: batches in order, records only upwards, heads of ledgers never forked."""
+"""What peers sent: batches in order, records only upwards."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import StoreError
 from gateway.store import buckets, inbox
 from gateway.store.database import Database
-from gateway.store.inbox import InboxHeld, InboxRow, SenderHead
+from gateway.store.inbox import InboxHeld, InboxRow
 from tests.store.samples import AT, ROUTE, batch_id, digest, inbox_batch, later, package
 
 OTHER_ROUTE = "11230000MB1234567X/administrative-penalty/11230000001234567A"
@@ -105,17 +105,24 @@ def test_buckets_cover_a_route_and_open_by_prefix(database: Database) -> None:
             inbox.bucket_digests(conn, ROUTE, "x")
 
 
-def test_the_largest_head_of_a_peer_is_remembered(database: Database) -> None:
-    first = SenderHead(sender="peer", size=10, root=b"\x01" * 32, note=b"ten", at=AT)
-    larger = replace(first, size=20, root=b"\x02" * 32, note=b"twenty", at=later(1))
+def test_a_small_bucket_is_listed_a_large_one_is_not(database: Database) -> None:
     with database.begin() as conn:
-        assert inbox.sender_head_of(conn, "peer") is None
-        assert inbox.remember_head(conn, first)
-        assert inbox.remember_head(conn, larger)
-        assert not inbox.remember_head(conn, replace(larger, at=later(2)))
-        assert not inbox.remember_head(conn, first), "a void batch brings an older one"
-        assert inbox.sender_head_of(conn, "peer") == larger
-        with pytest.raises(StoreError) as forked:
-            inbox.remember_head(conn, replace(larger, root=b"\x03" * 32))
-        assert forked.value.facts == {"sender": "peer", "size": 20}
-        assert inbox.remember_head(conn, replace(first, sender="other"))
+        inbox.add_batch(conn, inbox_batch(1), package=package(1), receipt=b"receipt")
+        rows = [inbox.InboxRow(key, 1, "upsert", b"d" * 32, b"<a/>", "{}") for key in ("甲", "乙", "c")]
+        inbox.apply(conn, ROUTE, rows, batch_id=batch_id(1), at=AT)
+        everything = inbox.small_bucket(conn, ROUTE, "", records=3, key_bytes=7)
+        assert everything is not None
+        assert sorted(one.key for one in everything) == ["c", "乙", "甲"]
+        assert inbox.small_bucket(conn, ROUTE, "", records=2, key_bytes=7) is None
+        assert inbox.small_bucket(conn, ROUTE, "", records=3, key_bytes=6) is None, "bytes of UTF-8, not characters"
+        assert inbox.small_bucket(conn, "other/route/x", "", records=0, key_bytes=0) == []
+
+
+def test_what_a_sender_last_sent_is_known_by_catalog(database: Database) -> None:
+    for number, verdict in ((1, "accepted"), (2, "partly-accepted"), (3, "refused")):
+        given = replace(inbox_batch(number), verdict=verdict, received_at=later(number))
+        with database.begin() as conn:
+            inbox.add_batch(conn, given, package=package(number), receipt=b"receipt")
+    with database.read() as conn:
+        sender, catalog, _ = ROUTE.split("/")
+        assert inbox.last_received(conn) == {(sender, catalog): later(2)}

@@ -191,3 +191,19 @@ def test_cases_are_found_by_unit_stage_and_reason(database: Database) -> None:
         assert found(stage="format") == ["c"]
         assert found(exchange="other") == []
         assert found(source=SOURCE, exchange=EXCHANGE, code="too") == []
+
+
+def test_the_history_of_a_record_is_its_cases_and_no_others(database: Database, runs: list[str]) -> None:
+    with database.begin() as conn:
+        note(conn, [bad_row("a", "too-long"), bad_row("b", "too-long"), bad_row(None, "key-missing")])
+        note(conn, [bad_row("a", "code-unknown"), bad_row(None, "key-missing")], runs[1], at=later(9))
+        note(conn, [bad_row("a", "too-long")], runs[1], stage=Stage.FORMAT)
+        first = quarantine.find_case(conn, 1)
+        found = quarantine.history(conn, first)
+        assert [(case.key, case.stage, case.closed_why) for case in found] == [
+            ("a", "format", None),
+            ("a", "source", None),
+            ("a", "source", "replaced"),
+        ]
+        (without_key,) = [case for case in quarantine.cases(conn) if case.key is None]
+        assert quarantine.history(conn, without_key) == [without_key]

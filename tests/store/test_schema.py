@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
@@ -93,20 +94,21 @@ def test_a_newer_database_is_refused(url: str) -> None:
 def test_an_older_database_is_refused_until_it_is_upgraded(
     empty_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With a second revision beside the first, a database at the first is old."""
+    """With one more revision beside those that are there, a database at today's is old."""
     first = Path(schema.__file__).parent / "migrations"
     folder = tmp_path / "migrations"
     (folder / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/r0001_first.py"):
-        (folder / name).write_text((first / name).read_text("utf-8"), "utf-8")
+    for file in (first / "env.py", *first.glob("versions/r*.py")):
+        (folder / file.relative_to(first)).write_text(file.read_text("utf-8"), "utf-8")
     database = Database.open(empty_url)
     database.migrate()
     database.close()
 
     monkeypatch.setattr(schema, "_FOLDER", folder)
-    second = folder / "versions" / "r0002_second.py"
+    newest = ScriptDirectory(str(first)).get_current_head()
+    second = folder / "versions" / "r9999_more.py"
     second.write_text(
-        "from alembic import op\nrevision = '0002'\ndown_revision = '0001'\n\n"
+        f"from alembic import op\nrevision = '9999'\ndown_revision = '{newest}'\n\n"
         "def upgrade():\n    op.execute('CREATE TABLE more (id INTEGER)')\n    op.execute('SELECT broken')\n"
     )
     for read_only in (False, True):
@@ -120,7 +122,7 @@ def test_an_older_database_is_refused_until_it_is_upgraded(
     engine = create_engine(empty_url)
     with engine.connect() as conn:
         assert "more" not in _tables(conn), "an upgrade that fails leaves nothing behind"
-        assert conn.scalar(text("SELECT version_num FROM alembic_version")) == "0001"
+        assert conn.scalar(text("SELECT version_num FROM alembic_version")) == newest
     engine.dispose()
 
     second.write_text(second.read_text().replace("    op.execute('SELECT broken')\n", ""))

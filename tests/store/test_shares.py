@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import Connection
 
 from gateway.errors import StoreError
-from gateway.store import buckets, records, shares
+from gateway.store import records, shares
 from gateway.store.database import Database
 from gateway.store.records import ChangedRecord
-from gateway.store.shares import Accepted, ListedOutcome, Share
+from gateway.store.shares import ListedOutcome, Share
 from tests.store.samples import (
     AT,
     CATALOG,
@@ -183,20 +183,6 @@ def test_a_batch_is_stored_before_its_records_are_sealed(database: Database) -> 
         (number,) = add_records(conn, "a")
     with pytest.raises(StoreError, match="store-constraint"), database.begin() as conn:
         shares.seal(conn, EXCHANGE, "no such batch", [(number, 1)])
-
-
-def test_buckets_hold_what_the_receiver_took(database: Database) -> None:
-    with database.begin() as conn:
-        open_run(conn)
-        ids = add_records(conn, "a", "b", "c")
-        shares.settle(conn, EXCHANGE, seal_batch(conn, 1, ids), [rejected("c")])
-        change(conn, ids[0])
-        shares.settle(conn, EXCHANGE, seal_batch(conn, 2, ids[:1]), [ListedOutcome("a", 2, "rejected", "x", "", "")])
-        expected = buckets.digest_buckets([(buckets.key_hash("a"), 1), (buckets.key_hash("b"), 1)])
-        assert shares.bucket_digests(conn, EXCHANGE) == expected
-        one = shares.bucket_records(conn, EXCHANGE, buckets.key_hash("b").hex()[:2])
-        assert one == [Accepted(ids[1], "b", 1)]
-        assert shares.bucket_records(conn, EXCHANGE, "") == [Accepted(ids[0], "a", 1), Accepted(ids[1], "b", 1)]
 
 
 def test_an_unknown_outcome_is_refused(database: Database) -> None:

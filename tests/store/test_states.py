@@ -18,6 +18,7 @@ sending unknown
 sending refused
 waiting sending
 waiting acknowledged
+waiting disputed
 waiting abandoned
 unknown sending
 unknown refused
@@ -25,6 +26,7 @@ unknown acknowledged
 unknown abandoned
 refused waiting
 refused acknowledged
+refused disputed
 refused abandoned
 acknowledged reconciled
 acknowledged disputed
