@@ -1,4 +1,5 @@
-"""From a frame of problems to quarantine cases: one for every row that was rejected, with all its reasons and the row as it was read."""
+"""From a frame of problems to quarantine cases: one for every row that was rejected, with all its reasons and the row as it was read; and
+back to the row."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from gateway.store.quarantine import Case, Reason
+from gateway.store.quarantine import Case, Reason, Stage, StoredCase
 
-__all__ = ["cases_of", "first_reasons"]
+__all__ = ["cases_of", "first_reasons", "row_of"]
 
 
 def cases_of(problems: pl.DataFrame, rows: pl.DataFrame, units: Mapping[str, str | None]) -> list[Case]:
@@ -42,6 +43,16 @@ def cases_of(problems: pl.DataFrame, rows: pl.DataFrame, units: Mapping[str, str
             )
         )
     return cases
+
+
+def row_of(case: StoredCase) -> Mapping[str, object]:
+    """The row of a case: the source's columns as they came; behind the source, the record's filled fields by the catalog's names."""
+    values: Mapping[str, object] = json.loads(case.row)
+    if case.stage is Stage.SOURCE:
+        return {name: value for name, value in values.items() if not name.startswith("@")}
+    content = values["content"]
+    found: Mapping[str, object] = json.loads(content) if isinstance(content, str) else content  # type: ignore[assignment]
+    return found
 
 
 def first_reasons(problems: pl.DataFrame) -> Counter[str]:

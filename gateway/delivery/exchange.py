@@ -17,7 +17,7 @@ from gateway.package.certificates import Certificate
 from gateway.package.forms import Node
 from gateway.sources.port import Source
 
-__all__ = ["Exchange", "Peer", "Progress", "Route", "route_of"]
+__all__ = ["Exchange", "Peer", "Progress", "Route", "receiver_of", "route_of", "sender_of"]
 
 Route = NewType("Route", str)
 Progress = Callable[[str, int], None]
@@ -29,14 +29,29 @@ def route_of(sender: str, catalog: str, receiver: str) -> Route:
     return Route(f"{sender}/{catalog}/{receiver}")
 
 
+def receiver_of(route: Route) -> str:
+    """The code of the node that a route leads to."""
+    return route.rsplit("/", 1)[-1]
+
+
+def sender_of(route: str) -> str:
+    """The code of the node that sends on a route."""
+    return route.partition("/")[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """The node at the other end: what it signs receipts with, how it is reached, and how long we try."""
+    """The node at the other end: what it signs receipts with, how it is reached, and how long we try.
 
+    ``name`` is the configuration's; ``drain_rate`` is how many batches a minute leave for it after it was out of reach.
+    """
+
+    name: str
     node: Node
     trusted: Sequence[Certificate]
     transport: Transport
     retry: Retry
+    drain_rate: int = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

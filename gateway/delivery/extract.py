@@ -21,6 +21,7 @@ from gateway.clock import Clock, instant
 from gateway.delivery.cases import cases_of, first_reasons
 from gateway.delivery.exchange import Exchange, Progress
 from gateway.delivery.idset import IdSet
+from gateway.delivery.whole import whole_records
 from gateway.mapping.canonical import encode
 from gateway.mapping.problems import PROBLEMS
 from gateway.memory import give_back
@@ -29,7 +30,7 @@ from gateway.store import quarantine, records, runs
 from gateway.store.database import Database
 from gateway.store.quarantine import Stage
 
-__all__ = ["Extracted", "extract"]
+__all__ = ["Extracted", "extract", "take_back"]
 
 VANISHED = "vanished-at-source"
 _AT_ONCE = 10_000
@@ -38,12 +39,13 @@ _ROWS_AT_ONCE = 5_000  # a chunk of 30 columns with all its checks takes some 60
 
 @dataclass(slots=True)
 class Extracted:
-    """What reading brought. Counters are rows; the sets hold ids of records.
+    """What reading brought. Counters are rows (records, where several rows make up one); the sets hold ids of records.
 
     ``good`` are the records that a good row stands for, ``present`` also those whose row is in quarantine now: a defective row is no
     reason to take its record back. ``repeated`` rows say again, word for word, what an earlier row of this run said.
     """
 
+    complete: bool = False
     rows: int = 0
     repeated: int = 0
     new: int = 0
@@ -78,15 +80,35 @@ def extract(
         position = None if full else runs.position(conn, exchange.name, exchange.source.name)
     reading = exchange.source.read(position, size=_ROWS_AT_ONCE)
     taking = _Taking(database, exchange, run_id, working_days, clock)
-    with closing(reading.chunks) as chunks:
+    with closing(whole_records(reading.chunks, exchange.plan)) as chunks:
         for chunk in chunks:
             before = taking.found.rows
             taking.chunk(chunk)
             give_back()
             progress("read", taking.found.rows - before)
     if reading.complete:
-        taking.vanished()
+        taking.missing()
     return taking.found
+
+
+def take_back(database: Database, exchange: Exchange, run_id: str, found: Extracted, clock: Clock) -> None:
+    """After a complete reading: what was not met is no longer at its source, and is taken back. Raises StoreError.
+
+    Apart from the reading, so that a run that is held for taking back too much has taken nothing back.
+    """
+    if not found.complete:
+        return
+    gone = list(found.vanished)
+    at = instant(clock.now())
+    for start in range(0, len(gone), _AT_ONCE):
+        with database.begin() as conn:
+            records.take_back(
+                conn, gone[start : start + _AT_ONCE], op="withdraw", reason=VANISHED, run_id=run_id, at=at
+            )
+    with database.begin() as conn:
+        quarantine.close_missing(
+            conn, exchange=exchange.name, source=exchange.source.name, stage=Stage.SOURCE, run_id=run_id, at=at
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,35 +195,20 @@ class _Taking:
                     run_id=self._run_id,
                     at=at,
                 )
-        self._count(problems, chunk.frame.height + chunk.damaged.height)
+        self._count(problems, mapped.records.height + mapped.bad.height + chunk.damaged.height)
         self.found.present.update(held[key].id for key in unsound if key in held)
         self.found.good.update(ids)
         self.found.present.update(ids)
         self.found.new += len(compared.new)
         self.found.changed += len(compared.changed)
 
-    def vanished(self) -> None:
-        """After a complete reading: what was not met is no longer at its source, and is taken back."""
+    def missing(self) -> None:
+        """After a complete reading: note what we hold and was not met."""
+        self.found.complete = True
         with self._database.read() as conn:
             for number in records.present(conn, self._catalog.id, self._source):
                 if number not in self.found.present:
                     self.found.vanished.add(number)
-        gone = list(self.found.vanished)
-        at = instant(self._clock.now())
-        for start in range(0, len(gone), _AT_ONCE):
-            with self._database.begin() as conn:
-                records.take_back(
-                    conn, gone[start : start + _AT_ONCE], op="withdraw", reason=VANISHED, run_id=self._run_id, at=at
-                )
-        with self._database.begin() as conn:
-            quarantine.close_missing(
-                conn,
-                exchange=self._exchange.name,
-                source=self._source,
-                stage=Stage.SOURCE,
-                run_id=self._run_id,
-                at=at,
-            )
 
     def _rows(self, frame: pl.DataFrame) -> _Rows:
         contents, digests = encode(frame, self._catalog)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from gateway.delivery.cases import first_reasons
 from gateway.delivery.exchange import Exchange
 from gateway.delivery.idset import IdSet
+from gateway.delivery.whole import whole_records
 from gateway.mapping.canonical import encode
 from gateway.sources.port import Chunk
 from gateway.store import records, runs
@@ -55,7 +56,7 @@ def preview(database: Database | None, exchange: Exchange, *, full: bool) -> Pre
         with database.read() as conn:
             position = runs.position(conn, exchange.name, exchange.source.name)
     reading = exchange.source.read(position)
-    with closing(reading.chunks) as chunks:
+    with closing(whole_records(reading.chunks, exchange.plan)) as chunks:
         for chunk in chunks:
             looking.chunk(chunk)
     if reading.complete:
@@ -85,7 +86,7 @@ class _Looking:
         self._present.update(known.id for known in held.values())
         for key, digest in zip(keys, digests, strict=True):
             self._count(held.get(key), key, digest)
-        self.found.rows += chunk.frame.height + chunk.damaged.height
+        self.found.rows += mapped.records.height + mapped.bad.height + chunk.damaged.height
         self.found.quarantined_by.update(first_reasons(mapped.problems))
         self.found.quarantined_by.update(first_reasons(chunk.problems))
 

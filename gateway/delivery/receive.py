@@ -15,14 +15,19 @@ import structlog
 from gateway import __version__
 from gateway.clock import Clock, instant
 from gateway.delivery.exchange import route_of
+from gateway.delivery.holdings import holdings
+from gateway.delivery.holds import Holds, Work
 from gateway.delivery.judge import Judge, Judged
+from gateway.delivery.ledgers import Consistent, Contradiction, PeerLedgers, ProofWanted, Showing, show
 from gateway.delivery.notary import Notary
 from gateway.delivery.reconcile import checkpoint_facts
-from gateway.errors import PackageError, StoreError
+from gateway.errors import LedgerError, PackageError, StoreError
 from gateway.exchange.intake import Facts, Pending, ProblemAnswer, ReceiptTaken
 from gateway.exchange.port import FormatOffer, NodeInfo
 from gateway.exchange.problem import Problem
+from gateway.exchange.shown import NOTHING, Shown
 from gateway.ledger.append import append
+from gateway.ledger.note import VerifierKey
 from gateway.memory import give_back
 from gateway.package.batch import ParsedBatch, parse_batch
 from gateway.package.certificates import Certificate
@@ -33,13 +38,15 @@ from gateway.package.limits import Limits
 from gateway.package.manifest import check_manifest
 from gateway.package.receipt import Receipt, build_receipt, verdict_of
 from gateway.package.sealing import seal
-from gateway.store import inbox
+from gateway.store import alarms, inbox
+from gateway.store.alarms import AlarmCode
 from gateway.store.database import Database
 from gateway.store.entries import DurableLog, TransactionLog
 
 __all__ = ["Receiver", "Sender"]
 
 _log = structlog.get_logger()
+_HELD_RETRY_AFTER = 60.0  # seconds
 _FIGURES_CODES = {"batch-count", "batch-root"}
 
 
@@ -50,6 +57,17 @@ class Sender:
     node: Node
     trusted: Sequence[Certificate]
     judges: Mapping[str, Judge]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrived:
+    """What came, as far as it was checked before its records: the bytes, who signed them, what they show of the sender's ledger."""
+
+    package: bytes
+    sha256: str
+    manifest: bytes
+    signed_by: SignedBy
+    ledger: Consistent
 
 
 class _Refusal(Exception):  # noqa: N818 — it carries an answer up through the numbered steps; it is no error of ours
@@ -69,6 +87,9 @@ class Receiver:
         signer: Signer,
         senders: Mapping[str, Sender],
         notary: Notary,
+        holds: Holds,
+        ledgers: PeerLedgers,
+        ledger_key: VerifierKey,
         clock: Clock,
         limits: Limits,
     ) -> None:
@@ -77,16 +98,23 @@ class Receiver:
         self._signer = signer
         self._senders = senders
         self._notary = notary
+        self._holds = holds
+        self._ledgers = ledgers
+        self._ledger_key = ledger_key
         self._clock = clock
         self._limits = limits
         # One batch at a time: the sequence check and the commit belong together, and SQLite has one writer anyway.
         self._turn = asyncio.Lock()
 
-    async def take(self, caller: str, batch_id: str, package: bytes) -> ReceiptTaken | Pending | ProblemAnswer:
+    async def take(
+        self, caller: str, batch_id: str, package: bytes, shown: Shown = NOTHING
+    ) -> ReceiptTaken | Pending | ProblemAnswer:
         """Take a package, or say why not. The answer is given only after everything is durable."""
+        if self._holds.on(Work.INTAKE):
+            return ProblemAnswer(problem=Problem(code="unavailable"), retry_after=_HELD_RETRY_AFTER)
         async with self._turn:
             try:
-                taken = await asyncio.to_thread(self._take, caller, batch_id, package)
+                taken = await asyncio.to_thread(self._take, caller, batch_id, package, shown)
             except _Refusal as refusal:
                 problem = refusal.problem
                 _log.warning("batch.refused", batch=batch_id, sender=caller, code=problem.code, detail=problem.detail)
@@ -102,7 +130,7 @@ class Receiver:
             data = inbox.receipt_bytes(conn, batch_id)
         if known is None or data is None or known.sender != caller:
             return ProblemAnswer(problem=Problem(code="unknown-batch"))
-        return ReceiptTaken(receipt=data, new=False)
+        return ReceiptTaken(receipt=data, new=False, shown=Shown(key=str(self._ledger_key)))
 
     async def node(self, caller: str) -> Mapping[str, object]:
         """Who we are and what this caller may send."""
@@ -127,24 +155,19 @@ class Receiver:
         if receiver != self._node.code:
             return ProblemAnswer(problem=Problem(code="unknown-route"))
         try:
-            with self._database.read() as conn:
-                buckets = inbox.bucket_digests(conn, route_of(sender, catalog, receiver), prefix)
-        except StoreError:
+            found = await asyncio.to_thread(holdings, self._database, route_of(sender, catalog, receiver), prefix)
+        except StoreError as error:
+            if error.code != "bucket-prefix":
+                raise
             return ProblemAnswer(problem=Problem(code="prefix-malformed"))
-        return Facts(
-            body={
-                "route": route_of(sender, catalog, receiver),
-                "prefix": prefix,
-                "buckets": [asdict(b) for b in buckets],
-            }
-        )
+        return Facts(body=found.to_json())
 
-    def _take(self, caller: str, batch_id: str, package: bytes) -> ReceiptTaken:
+    def _take(self, caller: str, batch_id: str, package: bytes, shown: Shown) -> ReceiptTaken:
         sha256 = hashlib.sha256(package).hexdigest()
         # 1. had it already: the stored receipt, byte for byte
         stored = self._stored(caller, batch_id, sha256)
         if stored is not None:
-            return ReceiptTaken(receipt=stored, new=False)
+            return ReceiptTaken(receipt=stored, new=False, shown=Shown(key=str(self._ledger_key)))
         # 2. the caller may send at all
         sender = self._senders.get(caller)
         if sender is None:
@@ -155,12 +178,17 @@ class Receiver:
         batch = self._parsed(opened)
         # 5. this batch, from this caller, to us, of a catalog that it may send, in a format that we take
         judge = self._addressed(batch, batch_id, sender)
-        # 6. its turn on the route
+        # 6. a ledger that only grew since the sender showed it last; before its turn, which a sender that was rolled back gets wrong too
+        ledger = self._ledger(batch, shown)
+        # 7. its turn on the route
         self._in_turn(batch)
-        # 7. every record by itself
+        # 8. every record by itself
         judged = self._judged(judge, batch)
-        # 8. the receipt, and everything into the store
-        return ReceiptTaken(receipt=self._store(batch, package, sha256, opened.manifest, signed_by, judged), new=True)
+        # 9. the receipt, and everything into the store
+        newest = DurableLog(self._database).newest_checkpoint()
+        arrived = _Arrived(package=package, sha256=sha256, manifest=opened.manifest, signed_by=signed_by, ledger=ledger)
+        receipt = self._store(batch, arrived, judged, "" if newest is None else newest.note.decode())
+        return ReceiptTaken(receipt=receipt, new=True, shown=self._shown(0 if newest is None else newest.size, shown))
 
     def _stored(self, caller: str, batch_id: str, sha256: str) -> bytes | None:
         with self._database.read() as conn:
@@ -214,17 +242,50 @@ class Receiver:
         if batch.header.sequence != expected:
             raise _Refusal("sequence-gap", expected=expected)
 
+    def _ledger(self, batch: ParsedBatch, shown: Shown) -> Consistent:
+        header, now = batch.header, self._clock.now()
+        showing = Showing(
+            peer=header.sender.code,
+            batch_id=header.batch_id,
+            note=header.checkpoint,
+            claimed_at=header.created_at,
+            beside=shown,
+        )
+        try:
+            with self._database.read() as conn:
+                if showing.peer in alarms.held_peers(conn, {AlarmCode.PEER_LOG_INCONSISTENT}):
+                    raise _Refusal("log-inconsistent")
+                found = self._ledgers.judge(conn, showing, now=now)
+        except LedgerError as error:
+            raise _Refusal("signature-invalid", error.code) from error
+        match found:
+            case Contradiction():
+                with self._database.begin() as conn:
+                    self._ledgers.alarm(conn, showing.peer, showing.batch_id, found, now=now)
+                raise _Refusal("log-inconsistent", found.why)
+            case ProofWanted(size=size):
+                raise _Refusal("log-proof-wanted", expected=size)
+            case Consistent():
+                return found
+
+    def _shown(self, size: int, asked: Shown) -> Shown:
+        """What goes beside the receipt: our key, and a proof from what the sender holds of our ledger, if it says so."""
+        key = str(self._ledger_key)
+        if asked.held is None:
+            return Shown(key=key)
+        try:
+            return Shown(key=key, since=asked.held, proof=show(DurableLog(self._database), size, asked.held))
+        except LedgerError:
+            return Shown(key=key)  # it holds more than there is: it will see that from the checkpoint itself
+
     def _judged(self, judge: Judge, batch: ParsedBatch) -> Judged:
         with self._database.read() as conn:
             held = inbox.held_versions(conn, batch.header.route, [record.key for record in batch.records])
         return judge.judge(batch.records, held)
 
-    def _store(
-        self, batch: ParsedBatch, package: bytes, sha256: str, manifest: bytes, signed_by: SignedBy, judged: Judged
-    ) -> bytes:
+    def _store(self, batch: ParsedBatch, arrived: _Arrived, judged: Judged, checkpoint: str) -> bytes:
         header, now = batch.header, self._clock.now()
         at = instant(now)
-        newest = DurableLog(self._database).newest_checkpoint()
         verdict = verdict_of(judged.figures)
         receipt = seal(
             RECEIPT,
@@ -233,13 +294,13 @@ class Receiver:
                     batch_id=header.batch_id,
                     route=header.route,
                     sequence=header.sequence,
-                    package_sha256=sha256,
+                    package_sha256=arrived.sha256,
                     receiver=self._node,
                     received_at=now,
                     verdict=verdict,
                     figures=judged.figures,
                     sender_checkpoint=header.checkpoint,
-                    receiver_checkpoint=newest.note.decode() if newest else "",
+                    receiver_checkpoint=checkpoint,
                     outcomes=judged.outcomes,
                 )
             ),
@@ -260,16 +321,17 @@ class Receiver:
                     sender=header.sender.code,
                     catalog=header.catalog,
                     sequence=header.sequence,
-                    package_sha256=sha256,
+                    package_sha256=arrived.sha256,
                     receipt_sha256=receipt_sha256,
                     verdict=verdict.value,
                     counts=figures,
                     checkpoint=header.checkpoint,
                     received_at=at,
                 ),
-                package=package,
+                package=arrived.package,
                 receipt=receipt,
             )
+            self._ledgers.keep(conn, header.sender.code, arrived.ledger, now=now)
             inbox.apply(conn, header.route, judged.rows, batch_id=header.batch_id, at=at)
             append(
                 TransactionLog(conn),
@@ -277,9 +339,9 @@ class Receiver:
                 {
                     "node": self._node.code,
                     "software": __version__,
-                    "package_sha256": sha256,
-                    "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-                    "signer_key_id": signed_by.key_id,
+                    "package_sha256": arrived.sha256,
+                    "manifest_sha256": hashlib.sha256(arrived.manifest).hexdigest(),
+                    "signer_key_id": arrived.signed_by.key_id,
                     "record_root": header.record_root.hex(),
                     "mapping_digest": header.mapping_digest,
                     "verdict": verdict.value,

@@ -6,13 +6,18 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 import structlog
 
 from gateway import __version__
 from gateway.clock import Clock, instant, parse_instant
+from gateway.delivery.core import step
+from gateway.delivery.events import Settled
 from gateway.delivery.exchange import Peer
+from gateway.delivery.ledgers import PeerLedgers, Showing
 from gateway.delivery.sent import check_answer
+from gateway.delivery.standing import standing_of
 from gateway.errors import DeliveryError, LedgerError
 from gateway.ledger.append import append
 from gateway.ledger.checkpoint import parse_checkpoint
@@ -25,7 +30,6 @@ from gateway.store.database import Connection, Database
 from gateway.store.entries import TransactionLog
 from gateway.store.quarantine import Case, Reason, Stage
 from gateway.store.shares import ListedOutcome
-from gateway.store.states import State
 
 __all__ = ["Reconciler", "checkpoint_facts"]
 
@@ -38,6 +42,7 @@ class Reconciler:
 
     database: Database
     node: Node
+    ledgers: PeerLedgers
     clock: Clock
 
     def reconcile(self, peer: Peer, batch_id: str) -> None:
@@ -59,6 +64,10 @@ class Reconciler:
         # Commit C: outcomes, statement, ledger entry and state stand or fall together. A crash before it: the batch is still
         # ``acknowledged`` and this runs again. After it: everything is said; only the checkpoint may be missing, and the next one covers it.
         with self.database.begin() as conn:
+            before = batches.lock(conn, batch.id)
+            following, _ = step(standing_of(before, peer.retry), Settled(), now=now, retry=peer.retry, jitter=0)
+            if following.state is before.state:
+                return
             shares.settle(conn, batch.exchange, batch.id, [_listed(outcome) for outcome in checked.receipt.outcomes])
             _quarantine(conn, batch, checked.receipt.outcomes, at)
             append(
@@ -70,8 +79,20 @@ class Reconciler:
                 route_seq=batch.sequence,
                 batch_id=batch.id,
             )
-            batches.move(conn, batch.id, State.RECONCILED, at=at, figures=figures)
+            self._show(conn, batch, checked, now)
+            batches.move(conn, batch.id, following.state, at=at, figures=figures)
         _log.info("batch.reconciled", batch=batch.id, route=batch.route, sequence=batch.sequence, **figures)
+
+    def _show(self, conn: Connection, batch: Batch, checked: CheckedReceipt, now: datetime) -> None:
+        """What the receipt shows of the receiver's ledger, and that the receiver holds ours."""
+        receipt = checked.receipt
+        showing = Showing(
+            peer=receipt.receiver.code,
+            batch_id=batch.id,
+            note=receipt.receiver_checkpoint,
+            claimed_at=receipt.received_at,
+        )
+        self.ledgers.receipt(conn, showing, checkpoint_facts(receipt.sender_checkpoint)[0], now=now)
 
     def _facts(self, batch: Batch, checked: CheckedReceipt) -> dict[str, Value]:
         receipt = checked.receipt

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -16,9 +16,10 @@ import polars as pl
 from gateway.clock import Clock, Ids, instant
 from gateway.delivery.cases import cases_of, first_reasons
 from gateway.delivery.exchange import Exchange
+from gateway.delivery.resend import as_sent
 from gateway.errors import MappingError
 from gateway.mapping.canonical import decode
-from gateway.mapping.problems import PROBLEMS
+from gateway.mapping.problems import PROBLEMS, no_problems
 from gateway.memory import give_back
 from gateway.package.batch import BuiltBatch, build_batch
 from gateway.package.cms import Signer
@@ -40,7 +41,8 @@ _SALT_BYTES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """What became of one helping of due records. ``batch_id`` is None when none of them could be sealed."""
+    """What became of one helping of due records. ``batch_id`` is None when none of them could be sealed; of several batches, as records sent
+    again as they were may need, it is the last."""
 
     batch_id: str | None
     upsert: int = 0
@@ -72,12 +74,51 @@ class Sealer:
             stored = records.fetch(conn, numbers)
         bodies, problems = self._render(exchange, stored)
         lines = [(record, line) for record in stored if (line := _line(record, bodies)) is not None]
+        return self._seal(exchange, run_id, stored, lines, problems)
+
+    def seal_as_sent(self, exchange: Exchange, run_id: str, numbers: Sequence[int]) -> Sealed:
+        """Seal the records with these ids once more as they stand in the batches that carried them last: the same lines, byte for byte, under
+        the mapping digest and format of then, one batch for each of those. What is in a batch under way stays there.
+
+        A line that cannot go out again (:data:`gateway.delivery.resync.REFUSED`, or today's gate refuses it) goes into quarantine under
+        its reason. Raises as :meth:`seal`, and StoreError ``package-differs``.
+        """
+        found = as_sent(self._database, exchange, numbers)
+        done = [
+            self._seal(
+                group.exchange,
+                run_id,
+                [record for record, _ in group.lines],
+                group.lines,
+                no_problems(),
+                outdated=group.outdated,
+            )
+            for group in found.groups
+        ]
+        if found.refused:
+            done.append(self._seal(exchange, run_id, found.refused, [], found.problems))
+        return Sealed(
+            batch_id=next((one.batch_id for one in reversed(done) if one.batch_id), None),
+            upsert=sum(one.upsert for one in done),
+            withdraw=sum(one.withdraw for one in done),
+            quarantined_by=sum((one.quarantined_by for one in done), Counter()),
+        )
+
+    def _seal(
+        self,
+        exchange: Exchange,
+        run_id: str,
+        stored: Sequence[records.StoredRecord],
+        lines: Sequence[tuple[records.StoredRecord, bytes]],
+        problems: pl.DataFrame,
+        outdated: Collection[str] = (),
+    ) -> Sealed:
         built, found = self._build(exchange, lines)
         if found is not None:
             problems = pl.concat([problems, found])
             refused = set(found["@key"])
             lines = [(record, line) for record, line in lines if record.key not in refused]
-        self._commit(exchange, run_id, stored, lines, built, problems)
+        self._commit(exchange, run_id, stored, lines, built, problems, outdated)
         give_back()
         upsert = sum(1 for record, _ in lines if record.op == Operation.UPSERT)
         return Sealed(
@@ -149,6 +190,7 @@ class Sealer:
         lines: Sequence[tuple[records.StoredRecord, bytes]],
         built: BuiltBatch,
         problems: pl.DataFrame,
+        outdated: Collection[str],
     ) -> None:
         header, now = built.header, self._clock.now()
         at = instant(now)
@@ -166,7 +208,7 @@ class Sealer:
             )
             quarantine.close_keys(
                 conn,
-                [record.key for record in sealed],
+                [record.key for record in sealed if record.key not in outdated],
                 exchange=exchange.name,
                 source=source,
                 stage=Stage.FORMAT,
@@ -197,6 +239,7 @@ class Sealer:
                     created_at=at,
                     next_attempt_at=at,
                     give_up_at=instant(now + exchange.peer.retry.give_up_after),
+                    deadline=min((record.deadline for record in sealed if record.deadline), default=None),
                 ),
                 package,
             )

@@ -10,7 +10,8 @@ earlier run (stored, not sealed) that this one seals. ``open`` are sealed record
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from gateway.errors import DeliveryError
 
@@ -84,6 +85,19 @@ class Statement:
         for rule, expected, found in checks:
             if expected != found:
                 raise DeliveryError("statement-unbalanced", run=self.run_id, rule=rule, expected=expected, found=found)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, for machines."""
+        return {
+            "run": self.run_id,
+            "exchange": self.exchange,
+            **self.figures(),
+            "upsert": self.upsert,
+            "open": self.open,
+            "answered": asdict(self.answered),
+            "quarantined_by": dict(self.quarantined_by),
+            "noticed_by": dict(self.noticed_by),
+        }
 
     def figures(self) -> dict[str, int]:
         """The figures of the ledger entry ``run.closed``."""

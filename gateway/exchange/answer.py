@@ -10,6 +10,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
+from gateway.errors import ExchangeError
 from gateway.exchange.outcome import (
     Acknowledged,
     Later,
@@ -23,6 +24,7 @@ from gateway.exchange.outcome import (
 )
 from gateway.exchange.port import PACKAGE_TYPE
 from gateway.exchange.problem import ReportedProblem, read_problem
+from gateway.exchange.shown import NOTHING, Shown, read_shown
 
 __all__ = ["Trial", "http_date", "judge_receipt", "judge_sent", "retry_after"]
 
@@ -34,6 +36,8 @@ _BUSY: Final = frozenset(
         HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
+
+_EXPECTING: Final = MappingProxyType({"sequence-gap": "peer-expects-another", "log-proof-wanted": "peer-wants-proof"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,9 +84,9 @@ def judge_sent(trial: Trial, *, now: datetime, longest_wait: float) -> Outcome:
             return Taken(retry_after=wait)
         case HTTPStatus.CONFLICT if problem is None and trial.flaw is not None:
             return Later(why=trial.flaw, status=trial.status, retry_after=wait)
-        case HTTPStatus.CONFLICT if problem is not None and problem.code == "sequence-gap":
+        case HTTPStatus.CONFLICT if problem is not None and problem.code in _EXPECTING:
             return Later(
-                why="peer-expects-another",
+                why=_EXPECTING[problem.code],
                 status=trial.status,
                 retry_after=wait,
                 code=problem.code,
@@ -149,7 +153,15 @@ def _acknowledged(trial: Trial, status: int) -> Acknowledged | Unknown:
     encoded = trial.headers.get("content-encoding", "identity").strip().lower() != "identity"
     if trial.media_type != PACKAGE_TYPE or encoded or not trial.body:
         return Unknown(why="answer-not-a-receipt", status=status)
-    return Acknowledged(receipt=trial.body, status=status, stored=status == HTTPStatus.OK)
+    return Acknowledged(receipt=trial.body, status=status, stored=status == HTTPStatus.OK, shown=_shown(trial.headers))
+
+
+def _shown(headers: Mapping[str, str]) -> Shown:
+    """What came beside a receipt; headers that cannot be read say nothing, the receipt counts."""
+    try:
+        return read_shown(headers)
+    except ExchangeError:
+        return NOTHING
 
 
 def _later(status: int, wait: float | None, problem: ReportedProblem | None) -> Later:

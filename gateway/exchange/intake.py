@@ -7,16 +7,21 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.exchange.problem import Problem
+from gateway.exchange.shown import NOTHING, Shown
 
 __all__ = ["Facts", "Intake", "Pending", "ProblemAnswer", "ReceiptTaken"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptTaken:
-    """The sealed receipt. ``new`` is true when the package was taken now (201), false when it had been before (200, stored bytes)."""
+    """The sealed receipt. ``new`` is true when the package was taken now (201), false when it had been before (200, stored bytes).
+
+    ``shown`` goes beside it.
+    """
 
     receipt: bytes = field(repr=False)
     new: bool
+    shown: Shown = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +52,11 @@ class Intake(Protocol):
     An exception becomes a bare 500; whatever the peer should know is an answer.
     """
 
-    async def take(self, caller: str, batch_id: str, package: bytes) -> ReceiptTaken | Pending | ProblemAnswer:
+    async def take(
+        self, caller: str, batch_id: str, package: bytes, shown: Shown = NOTHING
+    ) -> ReceiptTaken | Pending | ProblemAnswer:
         """Take a package. It comes whole or not at all; it may come many times, and at the same time. The answer is given only after
-        package, records and receipt are durable. Goes on when the caller hangs up meanwhile.
+        package, records and receipt are durable. Goes on when the caller hangs up meanwhile. ``shown`` came beside the package.
         """
         ...
 

@@ -7,6 +7,9 @@ room for doubt about the peer having the package is :class:`Unknown`, and the re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import assert_never
+
+from gateway.exchange.shown import NOTHING, Shown
 
 __all__ = [
     "Acknowledged",
@@ -18,6 +21,7 @@ __all__ = [
     "Refused",
     "Taken",
     "Unknown",
+    "reached",
 ]
 
 
@@ -25,12 +29,13 @@ __all__ = [
 class Acknowledged:
     """The peer answered with receipt bytes. Opaque here: until ``package`` has checked them they prove nothing.
 
-    ``stored`` is true when the peer had the package already and gave the receipt it had kept (status 200).
+    ``stored`` is true when the peer had the package already and gave the receipt it had kept (status 200). ``shown`` came beside it.
     """
 
     receipt: bytes = field(repr=False)
     status: int
     stored: bool
+    shown: Shown = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,8 @@ class Later:
     """The peer did not take the package now; the same bytes may succeed later.
 
     ``status`` is None when no answer came at all. ``retry_after`` are the seconds the peer asked for, already capped. ``code`` is the
-    peer's problem code if it gave one; with ``sequence-gap``, ``expected`` is the sequence number that it waits for.
+    peer's problem code if it gave one; with ``sequence-gap``, ``expected`` is the sequence number that it waits for, with
+    ``log-proof-wanted`` the size of our ledger that it wants a proof from.
     """
 
     why: str
@@ -93,3 +99,15 @@ class NeverReceived:
 
 Outcome = Acknowledged | Taken | Refused | Later | Unknown
 ReceiptAnswer = Acknowledged | NotReady | NeverReceived | Later | Unknown
+
+
+def reached(answer: Outcome | ReceiptAnswer) -> bool:
+    """Whether the peer was there and gave a proper answer, be it a refusal; False when it could not be reached or failed as a machine:
+    no connection, a time-out, a cut, 5xx, an answer that is none of the protocol's."""
+    match answer:
+        case Acknowledged() | Taken() | Refused() | NotReady() | NeverReceived():
+            return True
+        case Later(status=status) | Unknown(status=status):
+            return status is not None and status // 100 == 4
+        case _:
+            assert_never(answer)

@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.errors import ExchangeError
+from gateway.exchange.digests import RouteDigests
 from gateway.exchange.outcome import Outcome, ReceiptAnswer
+from gateway.exchange.shown import NOTHING, Shown
 
 __all__ = ["PACKAGE_TYPE", "FormatOffer", "NodeInfo", "Outgoing", "Transport"]
 
@@ -18,10 +20,11 @@ PACKAGE_TYPE = "application/vnd.etsi.asic-e+zip"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One sealed batch, ready to go. ``package`` are the exact bytes, the same at every attempt."""
+    """One sealed batch, ready to go. ``package`` are the exact bytes, the same at every attempt; ``shown`` goes beside them, and may differ."""
 
     batch_id: str
     package: bytes = field(repr=False)
+    shown: Shown = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +105,12 @@ class Transport(Protocol):
 
     async def node(self) -> NodeInfo:
         """Ask the peer who it is and what it takes. Raises ExchangeError when it does not say."""
+        ...
+
+    async def digests(self, route: str, prefix: str) -> RouteDigests:
+        """Ask what the peer holds of a route, ``sender/catalog/receiver``: all of it in buckets, or what is in the bucket ``prefix`` (whole
+        bytes in lower-case hex). Raises ExchangeError when it does not say, PeerUnavailableError when it may say later.
+        """
         ...
 
     async def close(self) -> None:

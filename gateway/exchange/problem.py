@@ -20,6 +20,7 @@ STATUSES: Mapping[str, int] = MappingProxyType(
         "package-malformed": 400,
         "batch-id-malformed": 400,
         "prefix-malformed": 400,
+        "shown-malformed": 400,
         "caller-unknown": 401,
         "route-forbidden": 403,
         "not-found": 404,
@@ -29,6 +30,8 @@ STATUSES: Mapping[str, int] = MappingProxyType(
         "upload-too-slow": 408,
         "batch-id-conflict": 409,
         "sequence-gap": 409,
+        "log-inconsistent": 409,
+        "log-proof-wanted": 409,
         "package-too-large": 413,
         "media-type-unsupported": 415,
         "signature-invalid": 422,
@@ -51,7 +54,7 @@ _LARGEST_DOCUMENT = 64 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One refusal of ours. ``detail`` tells the peer's operator more and never holds a record's value; ``expected`` goes with
-    ``sequence-gap``. Raises ValueError for a code outside :data:`STATUSES`.
+    ``sequence-gap`` and ``log-proof-wanted``. Raises ValueError for a code outside :data:`STATUSES`.
     """
 
     code: str

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -20,12 +20,13 @@ import structlog
 from aiohttp import HttpVersion11, web
 
 from gateway.clock import Clock
-from gateway.errors import GatewayError
+from gateway.errors import ExchangeError, GatewayError
 from gateway.exchange.admission import Admission, Ticket, TooBusy
 from gateway.exchange.callers import CallerDirectory
 from gateway.exchange.intake import Facts, Intake, Pending, ProblemAnswer, ReceiptTaken
 from gateway.exchange.port import PACKAGE_TYPE
 from gateway.exchange.problem import PROBLEM_TYPE, Problem
+from gateway.exchange.shown import Shown, read_shown
 
 __all__ = ["ReceiverLimits", "build_receiver"]
 
@@ -119,9 +120,10 @@ class _Receiver:
         """``PUT …/batches/{batch_id}``: take a package."""
         caller = self._caller(request)
         batch_id = _batch_id(request, "batch-id-malformed")
+        shown = _shown(request)
         with self._admission.enter(caller) as ticket:
             package = await self._package(request, ticket)
-            return _respond(await self._intake.take(caller, batch_id, package))
+            return _respond(await self._intake.take(caller, batch_id, package, shown))
 
     async def get_receipt(self, request: web.Request) -> web.StreamResponse:
         """``GET …/batches/{batch_id}/receipt``: the stored receipt."""
@@ -130,7 +132,7 @@ class _Receiver:
         with self._admission.enter(caller):
             answer = await self._intake.receipt(caller, batch_id)
             if isinstance(answer, ReceiptTaken):
-                answer = ReceiptTaken(receipt=answer.receipt, new=False)
+                answer = replace(answer, new=False)
             return _respond(answer)
 
     async def get_node(self, request: web.Request) -> web.StreamResponse:
@@ -255,6 +257,13 @@ def _batch_id(request: web.Request, otherwise: str) -> str:
     return batch_id
 
 
+def _shown(request: web.Request) -> Shown:
+    try:
+        return read_shown(request.headers)
+    except ExchangeError as error:
+        raise _No("shown-malformed", str(error.facts["header"])) from error
+
+
 async def _not_yet(request: web.Request) -> None:
     """In place of aiohttp's handler, which says ``100 Continue`` before anybody asked who is calling."""
 
@@ -274,9 +283,9 @@ async def _finish(request: web.Request, response: web.StreamResponse) -> None:
 
 def _respond(answer: ReceiptTaken | Pending | ProblemAnswer | Facts) -> web.Response:
     match answer:
-        case ReceiptTaken(receipt=receipt, new=new):
+        case ReceiptTaken(receipt=receipt, new=new, shown=shown):
             status = HTTPStatus.CREATED if new else HTTPStatus.OK
-            return web.Response(status=status, body=receipt, content_type=PACKAGE_TYPE)
+            return web.Response(status=status, body=receipt, content_type=PACKAGE_TYPE, headers=shown.headers())
         case Pending(retry_after=seconds):
             return web.Response(status=HTTPStatus.ACCEPTED, headers=_wait(seconds))
         case ProblemAnswer(problem=problem, retry_after=seconds):

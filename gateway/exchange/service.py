@@ -31,9 +31,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 
 from gateway import __version__
 from gateway.clock import Clock, Ids
-from gateway.errors import ExchangeError
+from gateway.errors import ExchangeError, PeerUnavailableError
 from gateway.exchange.answer import Trial, http_date, judge_receipt, judge_sent
-from gateway.exchange.outcome import Outcome, ReceiptAnswer
+from gateway.exchange.digests import RouteDigests
+from gateway.exchange.outcome import Later, Outcome, ReceiptAnswer
 from gateway.exchange.port import PACKAGE_TYPE, NodeInfo, Outgoing
 from gateway.exchange.problem import PROBLEM_TYPE
 from gateway.exchange.secret import Secret
@@ -58,14 +59,15 @@ class ServiceLimits:
     """What one exchange with a peer may cost. Seconds and bytes.
 
     ``connect`` covers name, TCP and TLS; ``total`` everything including repeats. ``continue_wait`` is how long the body waits for the
-    peer's go-ahead, None sends it at once. ``tries`` counts requests while no body byte left, ``pause`` is the mean before the second
-    and doubles. ``longest_wait`` caps the peer's ``Retry-After``.
+    peer's go-ahead, None sends it at once. ``digest_bytes`` bounds one answer about what the peer holds. ``tries`` counts requests while no
+    body byte left, ``pause`` is the mean before the second and doubles. ``longest_wait`` caps the peer's ``Retry-After``.
     """
 
     connect: float = 10.0
     total: float = 120.0
     continue_wait: float | None = 5.0
     answer_bytes: int = 32 * 1024 * 1024
+    digest_bytes: int = 8 * 1024 * 1024
     tries: int = 3
     pause: float = 0.5
     longest_wait: float = 3600.0
@@ -105,7 +107,7 @@ class ServiceTransport:
     async def send(self, outgoing: Outgoing) -> Outcome:
         """PUT the package, once as far as the peer can tell."""
         started = self._clock.monotonic()
-        trials = await self._ask("PUT", self._batch(outgoing.batch_id), package=outgoing.package)
+        trials = await self._ask("PUT", self._batch(outgoing.batch_id), outgoing)
         outcome = judge_sent(trials[-1], now=self._clock.now(), longest_wait=self._limits.longest_wait)
         self._report("exchange.sent", outcome, trials, started, batch_id=outgoing.batch_id, size=len(outgoing.package))
         return outcome
@@ -130,6 +132,36 @@ class ServiceTransport:
             raise ExchangeError("node-answer-malformed") from error
         return replace(NodeInfo.from_json(document), time=http_date(trial.headers.get("date")))
 
+    async def digests(self, route: str, prefix: str) -> RouteDigests:
+        """GET what the peer holds of a route. Raises ExchangeError ``digests-question-failed`` (the peer says no) or ``digests-malformed``,
+        PeerUnavailableError ``digests-later``.
+        """
+        started = self._clock.monotonic()
+        url = f"{self._base}/routes/{route}/digest?prefix={prefix}"
+        trial = (await self._ask("GET", url, budget=self._limits.digest_bytes))[-1]
+        _log.debug(
+            "exchange.digests-asked",
+            peer=self._peer,
+            prefix=prefix,
+            status=trial.status,
+            why=trial.flaw,
+            size=len(trial.body),
+            seconds=round(self._clock.monotonic() - started, 3),
+        )
+        if trial.status != HTTPStatus.OK or trial.flaw is not None:
+            asked = judge_receipt(trial, now=self._clock.now(), longest_wait=self._limits.longest_wait)
+            passing = isinstance(asked, Later) and asked.why != "peer-refuses-question"
+            why = trial.flaw or ("answer-unexpected" if trial.problem is None else trial.problem.code)
+            facts = {"peer": self._peer, "why": why, "status": trial.status or "-"}
+            if passing or trial.flaw == "answer-cut":
+                raise PeerUnavailableError("digests-later", **facts)
+            raise ExchangeError("digests-question-failed", **facts)
+        try:
+            document = json.loads(trial.body)
+        except (ValueError, RecursionError) as error:
+            raise ExchangeError("digests-malformed", what="JSON") from error
+        return RouteDigests.from_json(document, route=route, prefix=prefix)
+
     async def close(self) -> None:
         """Let go of connections."""
         if self._session is not None:
@@ -142,8 +174,10 @@ class ServiceTransport:
     def _batch(self, batch_id: str) -> str:
         return f"{self._base}/batches/{batch_id}"
 
-    async def _ask(self, method: str, url: str, package: bytes | None = None) -> list[Trial]:
-        """Every trial of one question, the last one decides; there is always one."""
+    async def _ask(
+        self, method: str, url: str, outgoing: Outgoing | None = None, budget: int | None = None
+    ) -> list[Trial]:
+        """Every trial of one question, the last one decides; there is always one. ``budget`` is for the answer's bytes."""
         trials: list[Trial] = []
         retrying = AsyncRetrying(
             stop=stop_after_attempt(self._limits.tries),
@@ -154,15 +188,15 @@ class ServiceTransport:
         )
         try:
             async with asyncio.timeout(self._limits.total):
-                await retrying(self._try, method, url, package, trials)
+                await retrying(self._try, method, url, outgoing, trials, budget or self._limits.answer_bytes)
         except TimeoutError:
             trials[-1].flaw = trials[-1].flaw or "peer-timeout"
         return trials
 
-    async def _try(self, method: str, url: str, package: bytes | None, trials: list[Trial]) -> Trial:
+    async def _try(self, method: str, url: str, outgoing: Outgoing | None, trials: list[Trial], budget: int) -> Trial:
         """One request on a connection of its own, recorded in a new trial at the end of ``trials``."""
         ignored = any(earlier.flaw == _IGNORES for earlier in trials)
-        expects = package is not None and self._expects and not ignored
+        expects = outgoing is not None and self._expects and not ignored
         trial = Trial()
         trials.append(trial)
         try:
@@ -171,8 +205,10 @@ class ServiceTransport:
                 self._open().request(
                     method,
                     url,
-                    data=None if package is None else Upload(package, on_leaving=lambda: _leaving(trial, patience)),
-                    headers=self._headers(),
+                    data=None
+                    if outgoing is None
+                    else Upload(outgoing.package, on_leaving=lambda: _leaving(trial, patience)),
+                    headers=self._headers() | ({} if outgoing is None else outgoing.shown.headers()),
                     expect100=expects,
                     allow_redirects=False,
                     trace_request_ctx=patience if expects else None,
@@ -182,7 +218,7 @@ class ServiceTransport:
                 trial.status = response.status
                 trial.headers = {name.lower(): value for name, value in response.headers.items()}
                 self._expects = self._expects and not ignored  # it answers once the expectation is gone: remember
-                await self._read(response, trial)
+                await self._read(response, trial, budget)
         except TimeoutError:
             trial.flaw = _IGNORES if patience.expired() else "peer-timeout"
         except (aiohttp.ClientError, OSError) as error:
@@ -191,9 +227,11 @@ class ServiceTransport:
                 trial.flaw = _flaw(error, handshake=url.startswith("https:") and not trial.body_left)
         return trial
 
-    async def _read(self, response: aiohttp.ClientResponse, trial: Trial) -> None:
-        """The answer's body into ``trial``, within the budget of its kind."""
-        budget = self._limits.answer_bytes if response.status // 100 == 2 else _SMALL_ANSWER
+    @staticmethod
+    async def _read(response: aiohttp.ClientResponse, trial: Trial, budget: int) -> None:
+        """The answer's body into ``trial``, within ``budget`` bytes, or within those of a problem document."""
+        if response.status // 100 != 2:
+            budget = _SMALL_ANSWER
         body = bytearray()
         async for piece in response.content.iter_any():
             body += piece

@@ -11,6 +11,7 @@ from gateway.app import Gateway
 from gateway.errors import DeliveryError, MappingError, StoreError
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_log
+from gateway.orders import ORDERS
 from gateway.store import attempts, batches, inbox, quarantine, runs, shares
 from gateway.store.entries import DurableLog
 from gateway.store.quarantine import Stage
@@ -68,6 +69,7 @@ async def test_new_changed_vanished_and_nothing_twice(nodes: Nodes) -> None:
         assert proved(province)
 
 
+@pytest.mark.fault("F34", "S15")
 async def test_one_bad_row_never_stops_the_others(nodes: Nodes) -> None:
     """The first and the last row are bad, and one in the middle has no key."""
     rows = [permit(number) for number in range(1, 8)]
@@ -116,6 +118,7 @@ async def test_the_same_number_twice(nodes: Nodes) -> None:
             assert (again.sealed, again.unchanged, dict(again.quarantined_by)) == (0, 3, {"key-duplicate": 1})
 
 
+@pytest.mark.fault("F30")
 async def test_what_the_receiver_rejects_waits_and_goes_out_again_corrected(nodes: Nodes) -> None:
     """The province refuses what the bureau only reports: one word in the province's own catalog."""
     catalog = nodes.province.path / "mappings" / "catalogs" / "administrative-license.toml"
@@ -178,7 +181,7 @@ async def test_an_emptied_source_is_not_taken_for_a_mass_deletion(nodes: Nodes) 
         with nodes.bureau.open() as bureau:
             await run_once(bureau)
             nodes.business.write([])
-            with pytest.raises(DeliveryError, match="mass-withdrawal") as caught:
+            with pytest.raises(DeliveryError, match="mass-change") as caught:
                 await run_once(bureau)
             assert (caught.value.facts["withdrawals"], caught.value.facts["held"]) == (150, 150)
             assert all(op == "upsert" for _, op in held_there(province).values())
@@ -186,13 +189,23 @@ async def test_an_emptied_source_is_not_taken_for_a_mass_deletion(nodes: Nodes) 
             await run_once(bureau)
             assert all(op == "upsert" for _, op in held_there(province).values())
             nodes.business.write(rows[:10])
-            statement = await run_once(bureau, approve=True)
-            assert (statement.vanished, statement.answered.withdrawn) == (140, 140)
+            with pytest.raises(DeliveryError, match="mass-change"):
+                await run_once(bureau)
+            with bureau.database.read() as conn:
+                held = runs.last_run(conn, "permits-to-province")
+            assert held is not None
+            assert (held.figures["withdrawals"], held.figures["changes"]) == (140, 0)
+            signed = {"run": held.id, "person": "李局长", "reason": "证照清理"}
+            done = await ORDERS["approve"](bureau, signed, lambda _stage, _count: None)
+            statement = done["statement"]
+            assert (statement["vanished"], statement["answered"]["withdrawn"]) == (140, 140)
             actions = [
                 entry for entry in DurableLog(bureau.database).entries(0, 1000) if entry.kind == "operator.action"
             ]
             assert len(actions) == 1
             assert proved(bureau)
+            with pytest.raises(DeliveryError, match="run-overtaken"):
+                await ORDERS["approve"](bureau, signed, lambda _stage, _count: None)
 
 
 async def test_what_was_refused_waits_for_a_person_and_then_goes_on(nodes: Nodes) -> None:
@@ -214,7 +227,8 @@ async def test_what_was_refused_waits_for_a_person_and_then_goes_on(nodes: Nodes
     config.write_text(allowed, "utf-8")
     async with nodes.province_listening():
         with nodes.bureau.open() as bureau:
-            await run_once(bureau, retry=True)
+            args = {"exchanges": ["permits-to-province"], "retry": True, "person": "tester", "reason": "test"}
+            await ORDERS["run"](bureau, args, lambda _stage, _count: None)
             with bureau.database.read() as conn:
                 assert batches.open_batches(conn) == []
                 assert [one.outcome for one in attempts.list_attempts(conn, batch.id)] == ["refused", "acknowledged"]

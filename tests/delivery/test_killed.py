@@ -18,6 +18,8 @@ import pytest
 from gateway.store import batches
 from tests.delivery.dying import run_until_killed, serving_until_killed
 from tests.delivery.test_exchange import proved
+from tests.faults.checker import check
+from tests.faults.world import read_world
 from tests.nodes import Nodes, lay_nodes, permit, run_once
 
 LAST_COMMIT = 26
@@ -32,7 +34,7 @@ def nodes(tmp_path: Path) -> Nodes:
 
 
 def audited(nodes: Nodes) -> None:
-    """Source, receiver and both ledgers agree: I1, I3 and I5 of the promise, from the files themselves."""
+    """Source, receiver and both ledgers agree, from the files themselves: what this story must end with, and the promise as a whole."""
     with contextlib.closing(sqlite3.connect(nodes.business.file)) as source:
         wanted = {key for (key,) in source.execute("SELECT XK_WSH FROM permits")}
     with contextlib.closing(sqlite3.connect(nodes.province.path / "var" / "gateway.db")) as there:
@@ -55,6 +57,9 @@ def audited(nodes: Nodes) -> None:
         counted = Counter(entry["batch_id"] for entry in entries if entry["kind"] == kind)
         assert counted == Counter(batch_id for batch_id, _, _ in received), f"each batch has one {kind}"
     assert sum(entry["sealed"] for entry in ledger if entry["kind"] == "run.closed") <= len(wanted)
+    files = [node.path / "var" / "gateway.db" for node in (nodes.bureau, nodes.province)]
+    world = read_world(files[0], files[1:], nodes.business.file, keys="SELECT XK_WSH FROM permits")
+    assert check(world) == (0, 0)
 
 
 async def finished(nodes: Nodes) -> None:
@@ -91,9 +96,9 @@ async def test_more_commits_than_are_tried_do_not_happen(nodes: Nodes) -> None:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("at", range(4, 8))
+@pytest.mark.parametrize("at", range(5, 9))
 async def test_the_receiver_is_killed(nodes: Nodes, at: int, when: str) -> None:
-    """Four commits come before the first batch is taken; the sender sees its line cut and has to find out what happened."""
+    """Five commits come before the first batch is taken; the sender sees its line cut and has to find out what happened."""
     with serving_until_killed(nodes.province.path, at, when) as url:
         assert url, "it serves"
         nodes.point_bureau_at(url)

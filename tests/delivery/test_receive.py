@@ -26,11 +26,17 @@ from gateway.package.header import BatchDraft, FormatReference, Void
 from gateway.package.receipt import Receipt, parse_receipt
 from gateway.package.record import Operation, Reason, record_line
 from gateway.package.sealing import seal, unseal
+from gateway.receiving import open_receiver
 from gateway.store import inbox
 from gateway.store.entries import DurableLog
 from tests.nodes import BUREAU, PROVINCE, Nodes, lay_nodes
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    """Asked for anew each time: a certificate is not valid before it was made, and a long test run makes them late."""
+    return datetime.now(UTC)
+
+
 NAMESPACE = "urn:credit-exchange:credit-2018"
 
 
@@ -74,13 +80,13 @@ class Sender:
             key=load_private_key(certs / "signing.key"), certificate=load_certificates(certs / "signing.crt")[0]
         )
         self.province = province
-        self.receiver: Receiver = province.receiver()
+        self.receiver: Receiver = open_receiver(province)
         self.sequence = 0
         self.previous: str | None = None
 
     def draft(self, **changes: object) -> BatchDraft:
         draft = BatchDraft(
-            batch_id=uuid7(NOW, RandomIds().bytes(10)),
+            batch_id=uuid7(now(), RandomIds().bytes(10)),
             sequence=self.sequence + 1,
             previous_batch_id=self.previous,
             sender=Node(code=BUREAU, name="示例林业局交通运输局"),
@@ -88,13 +94,13 @@ class Sender:
             catalog="administrative-license",
             format=FormatReference(id="credit-2018", version="1"),
             mapping_digest="00" * 32,
-            created_at=NOW,
+            created_at=now(),
             salt=bytes(32),
         )
         return dataclasses.replace(draft, **changes)  # type: ignore[arg-type]  # a test names the fields that it bends
 
     def seal(self, draft: BatchDraft, lines: Sequence[bytes]) -> bytes:
-        return seal(BATCH, build_batch(draft, lines).xml, self.signer, NOW)
+        return seal(BATCH, build_batch(draft, lines).xml, self.signer, now())
 
     async def send(self, *lines: bytes, **changes: object) -> Receipt:
         """A batch that is taken; its receipt."""
@@ -200,17 +206,17 @@ async def test_what_concerns_the_batch_as_a_whole_refuses_it(sender: Sender, tmp
     assert await code({}, caller=PROVINCE) == ("route-forbidden", None)
     draft = sender.draft()
     xml = build_batch(draft, [line]).xml
-    wrong_figures = seal(BATCH, xml.replace(b'total="1" upsert="1"', b'total="2" upsert="2"'), sender.signer, NOW)
+    wrong_figures = seal(BATCH, xml.replace(b'total="1" upsert="1"', b'total="2" upsert="2"'), sender.signer, now())
     assert await sender.refused(draft, wrong_figures) == ("figures-wrong", None)
     other_root = seal(
         BATCH,
         xml.replace(b"<RecordRoot>", b"<RecordRoot>00").replace(b"</RecordRoot>", b"</RecordRoot>"),
         sender.signer,
-        NOW,
+        now(),
     )
     assert (await sender.refused(draft, other_root))[0] == "schema-invalid"
     laughs = xml.replace(b"<Batch", b'<!DOCTYPE x [<!ENTITY a "b">]><Batch', 1)
-    assert (await sender.refused(draft, seal(BATCH, laughs, sender.signer, NOW)))[0] in {
+    assert (await sender.refused(draft, seal(BATCH, laughs, sender.signer, now())))[0] in {
         "schema-invalid",
         "package-malformed",
     }
@@ -222,7 +228,7 @@ async def test_what_concerns_the_batch_as_a_whole_refuses_it(sender: Sender, tmp
         key=load_private_key(certs / "signing.key"), certificate=load_certificates(certs / "signing.crt")[0]
     )
     assert await sender.refused(draft, seal(BATCH, xml, foreign, datetime.now(UTC))) == ("signature-invalid", None)
-    future = seal(BATCH, xml, sender.signer, NOW + timedelta(days=1))
+    future = seal(BATCH, xml, sender.signer, now() + timedelta(days=1))
     assert await sender.refused(draft, future) == ("signature-invalid", None)
     assert (await sender.send(line)).figures.created == 1, "and none of that stands in the way of the right one"
 

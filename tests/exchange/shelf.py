@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from gateway.exchange.intake import Facts, Pending, ProblemAnswer, ReceiptTaken
 from gateway.exchange.port import NodeInfo
 from gateway.exchange.problem import Problem
+from gateway.exchange.shown import NOTHING, Shown
 
 
 class Shelf:
@@ -17,14 +18,18 @@ class Shelf:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, bytes]] = []
         self.kept: dict[str, bytes] = {}
+        self.shown: list[Shown] = []
         self.asked: list[tuple[str, ...]] = []
         self.entered = asyncio.Event()
         self.gate: asyncio.Event | None = None  # when set, the work waits here
         self.fault: Exception | None = None
         self.says: ReceiptTaken | Pending | ProblemAnswer | None = None
 
-    async def take(self, caller: str, batch_id: str, package: bytes) -> ReceiptTaken | Pending | ProblemAnswer:
+    async def take(
+        self, caller: str, batch_id: str, package: bytes, shown: Shown = NOTHING
+    ) -> ReceiptTaken | Pending | ProblemAnswer:
         self.calls.append((caller, batch_id, package))
+        self.shown.append(shown)
         self.entered.set()
         if self.gate is not None:
             await self.gate.wait()
