@@ -3,7 +3,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench tamper faults soak clean
 
 $(STAMP): pyproject.toml
 	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
@@ -24,6 +24,15 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(RUN)/python -m tests.bench
+
+tamper: $(STAMP)
+	$(RUN)/python -m tests.tamper
+
+faults: $(STAMP)
+	$(RUN)/python -m tests.faults
+
+soak: $(STAMP)
+	$(RUN)/python -m tests.faults.soak
 
 clean:
 	rm -rf $(VENV) demo bench-data .pytest_cache .mypy_cache .ruff_cache .hypothesis

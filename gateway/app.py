@@ -5,45 +5,63 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from gateway.clock import Clock, Ids, instant
-from gateway.config import ReceiveSettings, Settings
+from gateway.config import Settings
+from gateway.config_digest import configured_values
+from gateway.config_keys import keys_trusted, read_certificates
+from gateway.config_ledger import AuthoritySettings
+from gateway.delivery.anchor import Anchors
+from gateway.delivery.configured import enter_configuration
 from gateway.delivery.core import Retry
-from gateway.delivery.exchange import Exchange, Peer, route_of
+from gateway.delivery.decisions import Decisions
+from gateway.delivery.dispatch import Dispatcher
+from gateway.delivery.exchange import Exchange, Peer, Route, receiver_of, route_of
 from gateway.delivery.guard import Guard
-from gateway.delivery.judge import Judge
+from gateway.delivery.holds import Holds
+from gateway.delivery.keyring import (
+    certificate_key,
+    check_ledger_key,
+    enter_keys,
+    read_history,
+)
+from gateway.delivery.ledgers import PeerLedgers
 from gateway.delivery.notary import Notary
-from gateway.delivery.receive import Receiver, Sender
+from gateway.delivery.plan import Plan, Planner
 from gateway.delivery.reconcile import Reconciler
 from gateway.delivery.recover import begin_ledger, close_interrupted
 from gateway.delivery.run import Runner
+from gateway.delivery.schedule import Schedule
 from gateway.delivery.seal import Sealer
 from gateway.delivery.send import Courier
+from gateway.delivery.showing import ShowingTransport
+from gateway.delivery.witness import Witnesses
 from gateway.errors import ConfigError, StoreError
-from gateway.exchange.callers import CallerDirectory
-from gateway.exchange.listener import Listener
-from gateway.exchange.receiver import ReceiverLimits, build_receiver
+from gateway.exchange.port import Transport
 from gateway.exchange.secret import Secret
 from gateway.exchange.service import ServiceLimits, ServiceTransport
-from gateway.exchange.tls import client_context, server_context
+from gateway.exchange.timestamp import Authority
+from gateway.exchange.tls import client_context
+from gateway.exchange.witness import Witness
 from gateway.ledger.folder import TileFolder
 from gateway.ledger.keys import load_key
 from gateway.ledger.memory import FileHeadMemory
-from gateway.ledger.note import NoteSigner
+from gateway.ledger.note import NoteSigner, VerifierKey
 from gateway.ledger.publish import Publisher
 from gateway.mapping.gate import Gate
 from gateway.mappings import Mappings
-from gateway.package.certificates import Certificate, fingerprint, load_certificates, load_private_key
+from gateway.package.certificates import Certificate, load_certificates, load_private_key
 from gateway.package.cms import Signer
 from gateway.package.forms import Node
-from gateway.package.limits import Limits
 from gateway.source_settings import build_source
 from gateway.sources.port import Source
 from gateway.store.database import Database
+from gateway.store.entries import DurableLog
 from gateway.store.lock import hold
 
 __all__ = ["Gateway", "ledger_origin", "open_gateway", "read_gateway"]
@@ -66,6 +84,7 @@ class Gateway:
         self.clock = clock
         self.ids = ids
         self.node = Node(code=settings.node.code, name=settings.node.name)
+        self._peers: dict[str, tuple[int, Peer]] = {}  # in use, and by how many
 
     @property
     def database(self) -> Database:
@@ -98,36 +117,148 @@ class Gateway:
         return ledger_origin(self.node.code)
 
     @cached_property
-    def notary(self) -> Notary:
-        """What signs and publishes the ledger's head."""
-        publisher = Publisher(
+    def publisher(self) -> Publisher:
+        """What holds the ledger against its head memory, signs its head and publishes it."""
+        return Publisher(
             origin=self.origin,
             signer=self.note_signer,
             memory=FileHeadMemory(self.settings.head_memory),
             folder=TileFolder(self.settings.publish_dir),
+            retired=[VerifierKey.parse(key.key) for key in read_history(self.database).ledger_keys()],
         )
-        return Notary(database=self.database, publisher=publisher, clock=self.clock)
 
     @cached_property
-    def runner(self) -> Runner:
-        """What runs exchanges."""
-        courier = Courier(
+    def notary(self) -> Notary:
+        """What publishes when there is something new."""
+        return Notary(database=self.database, publisher=self.publisher, holds=self.holds, clock=self.clock)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """What this process holds back for a while."""
+        return Holds(self.clock)
+
+    @cached_property
+    def courier(self) -> Courier:
+        """What takes one batch on its way."""
+        return Courier(
             database=self.database,
             clock=self.clock,
             ids=self.ids,
             owner=f"{socket.gethostname()}/{os.getpid()}",
             transfer_seconds=max((peer.timeout.total_seconds() for peer in self.settings.peers.values()), default=60.0),
         )
+
+    @cached_property
+    def anchors(self) -> Anchors:
+        """What has checkpoints stamped. Raises PackageError, ExchangeError for files that cannot be used."""
+        ledger = self.settings.document.ledger
+        return Anchors(
+            database=self.database,
+            node=self.node,
+            notary=self.notary,
+            authorities=[self.authority(chosen) for chosen in ledger.authorities],
+            holds=self.holds,
+            clock=self.clock,
+            every=ledger.anchor_every,
+            stop_after=ledger.stop_without_anchor_after,
+        )
+
+    def authority(self, chosen: AuthoritySettings) -> Authority:
+        """A time-stamp authority. Raises PackageError, ExchangeError."""
+        return Authority(
+            chosen.name,
+            chosen.url,
+            roots=self.certificates(chosen.certificates),
+            clock=self.clock,
+            policy=chosen.policy,
+            tls=self._guarded(chosen.url, chosen.tls_certificates),
+        )
+
+    @cached_property
+    def witnesses(self) -> Witnesses:
+        """What has checkpoints cosigned. Raises ExchangeError for files that cannot be used."""
+        chosen = self.settings.document.ledger.witnesses
+        return Witnesses(
+            database=self.database,
+            notary=self.notary,
+            witnesses=[
+                Witness(one.name, one.url, key=one.verifier_key, tls=self._guarded(one.url, one.tls_certificates))
+                for one in chosen
+            ],
+            clock=self.clock,
+        )
+
+    def _guarded(self, url: str, certificates: Iterable[Path]) -> ssl.SSLContext | None:
+        """TLS to a service that does not know us."""
+        return client_context([self.settings.path(path) for path in certificates]) if url.startswith("https:") else None
+
+    @cached_property
+    def ledgers(self) -> PeerLedgers:
+        """The peers' ledgers as they have shown them."""
+        return PeerLedgers(node=self.node, keys={peer.code: peer.ledger_keys for peer in self.settings.peers.values()})
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """What chooses who is served next."""
+        return Dispatcher(
+            database=self.database,
+            courier=self.courier,
+            reconciler=Reconciler(database=self.database, node=self.node, ledgers=self.ledgers, clock=self.clock),
+            notary=self.notary,
+            holds=self.holds,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        """What carries out a person's decisions."""
+        return Decisions(
+            database=self.database,
+            node=self.node,
+            signer=self.signer,
+            courier=self.courier,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    @cached_property
+    def runner(self) -> Runner:
+        """What runs exchanges."""
         return Runner(
             database=self.database,
             node=self.node,
             sealer=Sealer(database=self.database, node=self.node, signer=self.signer, clock=self.clock, ids=self.ids),
-            courier=courier,
-            reconciler=Reconciler(database=self.database, node=self.node, clock=self.clock),
+            dispatcher=self.dispatcher,
             notary=self.notary,
+            holds=self.holds,
             working_days=self.mappings.library.working_days,
             clock=self.clock,
             ids=self.ids,
+        )
+
+    @cached_property
+    def plans(self) -> Mapping[str, Plan]:
+        """The exchanges that run by themselves, by name."""
+        return {
+            name: Plan(
+                schedule=Schedule(
+                    cron=exchange.schedule,
+                    zone=self.settings.node.time_zone,
+                    working_days=self.mappings.library.working_days if exchange.working_days_only else None,
+                ),
+                catch_up=exchange.catch_up,
+            )
+            for name, exchange in self.settings.exchanges.items()
+            if exchange.schedule is not None
+        }
+
+    @cached_property
+    def planner(self) -> Planner:
+        """What says which exchanges are due."""
+        unplanned = [name for name in self.settings.exchanges if name not in self.plans]
+        return Planner(
+            database=self.database, plans=self.plans, unplanned=unplanned, holds=self.holds, clock=self.clock
         )
 
     def source(self, name: str) -> Source:
@@ -147,9 +278,8 @@ class Gateway:
             raise ConfigError("exchange-other-catalog", exchange=name, catalog=chosen.catalog, found=plan.catalog.id)
         fmt = self.mappings.format(chosen.format)
         document = self.mappings.document_plan(fmt, plan.catalog)
-        peer = self.peer(chosen.peer)
         digest = hashlib.sha256(f"{plan.digest}\n{document.digest}\n".encode()).hexdigest()
-        try:
+        async with self.peer(chosen.peer) as peer:
             yield Exchange(
                 name=name,
                 catalog=plan.catalog,
@@ -163,19 +293,48 @@ class Gateway:
                 route=route_of(self.node.code, plan.catalog.id, peer.node.code),
                 batch_size=chosen.batch_size,
                 mapping_digest=digest,
-                guard=Guard(number=chosen.guard.number, share=chosen.guard.share),
+                guard=Guard(
+                    number=chosen.guard.number, share=chosen.guard.share, change_share=chosen.guard.change_share
+                ),
             )
-        finally:
-            await peer.transport.close()
 
-    def peer(self, name: str) -> Peer:
-        """A peer that we send to. Raises PackageError, ExchangeError, ConfigError."""
+    @asynccontextmanager
+    async def peer(self, name: str) -> AsyncIterator[Peer]:
+        """A peer that we send to; its connections are shared by whoever uses it, and closed by the last one.
+
+        Raises PackageError, ExchangeError, ConfigError.
+        """
+        users, peer = self._peers.get(name, (0, None))
+        if peer is None:
+            peer = self._peer(name)
+        self._peers[name] = (users + 1, peer)
+        try:
+            yield peer
+        finally:
+            users, _ = self._peers.pop(name)
+            if users > 1:
+                self._peers[name] = (users - 1, peer)
+            else:
+                await peer.transport.close()
+
+    @asynccontextmanager
+    async def peer_of(self, route: str) -> AsyncIterator[Peer]:
+        """The peer that a route leads to. Raises ConfigError ``route-without-peer``, and as :meth:`peer`."""
+        code = receiver_of(Route(route))
+        name = next((name for name, peer in self.settings.peers.items() if peer.code == code and peer.url), None)
+        if name is None:
+            raise ConfigError("route-without-peer", route=route)
+        async with self.peer(name) as peer:
+            yield peer
+
+    def _peer(self, name: str) -> Peer:
         chosen = self.settings.peers[name]
         retry = chosen.retry
         return Peer(
+            name=name,
             node=Node(code=chosen.code, name=chosen.name),
             trusted=self.certificates(chosen.certificates),
-            transport=self.transport(name),
+            transport=self._showing(name),
             retry=Retry(
                 attempts=retry.attempts,
                 first=retry.first,
@@ -183,6 +342,20 @@ class Gateway:
                 max=retry.max,
                 give_up_after=retry.give_up_after,
             ),
+            drain_rate=chosen.drain_rate,
+        )
+
+    def _showing(self, name: str) -> Transport:
+        """The way to a peer, with our ledger shown beside every package; where there is no journal nothing is sent."""
+        if self.journal is None:
+            return self.transport(name)
+        return ShowingTransport(
+            self.transport(name),
+            peer=self.settings.peers[name].code,
+            database=self.journal,
+            ledgers=self.ledgers,
+            key=self.note_signer.verifier,
+            clock=self.clock,
         )
 
     def transport(self, name: str) -> ServiceTransport:
@@ -205,86 +378,15 @@ class Gateway:
 
     def certificates(self, paths: Iterable[Path]) -> tuple[Certificate, ...]:
         """Every certificate in these files. Raises PackageError."""
-        return tuple(each for path in paths for each in load_certificates(self.settings.path(path)))
-
-    def receiver(self) -> Receiver:
-        """The receiving side. Raises ConfigError ``receive-missing`` where the configuration has none."""
-        receive = self._receive()
-        limits = Limits(package_bytes=receive.max_package)
-        senders: dict[str, Sender] = {}
-        for name, catalogs in receive.allow.items():
-            peer = self.settings.peers[name]
-            senders[peer.code] = Sender(
-                node=Node(code=peer.code, name=peer.name),
-                trusted=self.certificates(peer.certificates),
-                judges={catalog: self._judge(catalog, receive.format) for catalog in catalogs},
-            )
-        return Receiver(
-            database=self.database,
-            node=self.node,
-            signer=self.signer,
-            senders=senders,
-            notary=self.notary,
-            clock=self.clock,
-            limits=limits,
-        )
-
-    def listener(self) -> Listener:
-        """The socket that peers send to. Raises as :meth:`receiver`, and ExchangeError for unusable TLS files."""
-        receive = self._receive()
-        application = build_receiver(
-            self.receiver(),
-            callers=self._callers(receive),
-            clock=self.clock,
-            limits=ReceiverLimits(package_bytes=receive.max_package),
-        )
-        host, _, port = receive.listen.rpartition(":")
-        tls = None
-        if receive.tls:
-            keys = self.settings.document.keys.tls
-            peers = [self.settings.peers[name] for name in receive.allow]
-            tls = server_context(
-                self.settings.path(keys.certificate),
-                self.settings.key_file(keys.private_key),
-                clients=[self.settings.path(path) for peer in peers for path in peer.tls_certificates],
-                certificate_required=all(peer.token is None for peer in peers),
-            )
-        return Listener(application, host=host.strip("[]"), port=int(port), tls=tls)
-
-    def _receive(self) -> ReceiveSettings:
-        if self.settings.document.receive is None:
-            raise ConfigError("receive-missing", file=str(self.settings.file))
-        return self.settings.document.receive
-
-    def _judge(self, catalog_id: str, format_id: str) -> Judge:
-        catalog, fmt = self.mappings.catalog(catalog_id), self.mappings.format(format_id)
-        return Judge(
-            catalog=catalog,
-            document=self.mappings.document_plan(fmt, catalog),
-            plan=self.mappings.checking_plan(catalog_id),
-            format_id=fmt.id,
-            format_version=fmt.version,
-            language=self.settings.node.language,
-        )
-
-    def _callers(self, receive: ReceiveSettings) -> CallerDirectory:
-        certificates: dict[str, str] = {}
-        tokens: dict[str, str] = {}
-        for name in receive.allow:
-            peer = self.settings.peers[name]
-            certificates |= {fingerprint(each): peer.code for each in self.certificates(peer.tls_certificates)}
-            if peer.token is not None:
-                secret = self.settings.secret(peer.token).reveal()
-                tokens[hashlib.sha256(secret.encode()).hexdigest()] = peer.code
-        return CallerDirectory(certificates=certificates, tokens=tokens)
+        return read_certificates(self.settings, paths)
 
 
 @contextmanager
-def open_gateway(settings: Settings, *, what: str, clock: Clock, ids: Ids) -> Iterator[Gateway]:
+def open_gateway(settings: Settings, *, what: str, clock: Clock, ids: Ids, signing: bool = True) -> Iterator[Gateway]:
     """A gateway that may write: the state folder is locked, the journal migrated, the ledger held against its memory.
 
-    ``what`` says in the lock who we are. Raises StoreError ``state-held`` while another process works on the state, LedgerError when the
-    ledger was rolled back or forked, and what the parts raise.
+    ``what`` says in the lock who we are. Without ``signing`` nothing is signed before :meth:`Notary.release` is called. Raises StoreError
+    ``state-held`` while another process works on the state, LedgerError when the ledger was rolled back or forked, and what the parts raise.
     """
     with ExitStack() as stack:
         stack.enter_context(hold(settings.data_dir, what=what, at=instant(clock.now())))
@@ -292,16 +394,32 @@ def open_gateway(settings: Settings, *, what: str, clock: Clock, ids: Ids) -> It
         stack.callback(database.close)
         database.migrate()
         gateway = Gateway(settings, database, clock, ids)
+        newest = DurableLog(database).newest_checkpoint()
+        signed = 0 if newest is None else newest.size
+        check_ledger_key(read_history(database), gateway.note_signer.verifier, gateway.notary, signed)
         gateway.notary.start()
-        begin_ledger(
-            database,
-            node=gateway.node,
-            origin=gateway.origin,
-            key=gateway.note_signer.verifier,
-            signer=gateway.signer,
-            clock=clock,
-        )
+        # One commit: what this start has to tell stands in the ledger before any work does.
+        with database.begin() as conn:
+            begin_ledger(
+                conn,
+                node=gateway.node,
+                origin=gateway.origin,
+                key=gateway.note_signer.verifier,
+                signer=gateway.signer,
+                clock=clock,
+            )
+            enter_keys(
+                conn,
+                node=gateway.node,
+                own=certificate_key("package", gateway.node.code, gateway.signer.certificate),
+                trusted=keys_trusted(settings, clock.now()),
+                on_first_use={peer.code for peer in settings.peers.values() if not peer.ledger_keys},
+                clock=clock,
+            )
+            enter_configuration(conn, node=gateway.node, values=configured_values(settings), clock=clock)
         close_interrupted(database, clock)
+        if not signing:
+            gateway.notary.withhold()
         # What a crash left unsigned is signed now; nothing happens when there is none.
         gateway.notary.publish(final=True)
         yield gateway

@@ -18,7 +18,7 @@ from gateway.clock import Clock, Ids, instant
 from gateway.config import Settings, inspect_settings
 from gateway.errors import ExchangeError, Finding, Findings, GatewayError, Severity
 from gateway.ledger.memory import FileHeadMemory
-from gateway.mapping.format_model import Format
+from gateway.mapping.format_model import Document, Format
 from gateway.mapping.headings import find_columns
 from gateway.mapping.model import SourceMapping
 from gateway.mappings import Mappings
@@ -28,7 +28,6 @@ __all__ = ["check_mappings", "check_node"]
 
 Part = TypeVar("Part")
 _SOON_DAYS: Final = 60
-_SKEW_SECONDS: Final = 300
 _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that shows less has never been set
 
 
@@ -46,6 +45,7 @@ def check_node(file: Path, clock: Clock, ids: Ids) -> list[Finding]:
         checks.journal()
         checks.sources()
         asyncio.run(checks.peers())
+        asyncio.run(checks.authorities())
     return findings
 
 
@@ -57,9 +57,13 @@ def check_mappings(mappings: Mappings) -> list[Finding]:
         return findings
     _taken(lambda: mappings.sources, findings, str(mappings.folder / "sources"))
     for name in mappings.format_names():
-        fmt = _taken(partial(mappings.format, name), findings, str(mappings.folder / "formats" / name))
-        if fmt is not None:
-            findings += fmt.warnings
+        place = str(mappings.folder / "formats" / name)
+        if mappings.is_sheet_format(name):
+            sheets = _taken(partial(mappings.sheet_format, name), findings, place)
+            findings += sheets.warnings if sheets is not None else ()
+        else:
+            fmt = _taken(partial(mappings.format, name), findings, place)
+            findings += fmt.warnings if fmt is not None else ()
     return findings
 
 
@@ -109,6 +113,8 @@ class _Checks:
                 self._find("check-catalog-unknown", f"{key}.catalog", name=exchange.catalog, known=known)
             elif fmt is not None and exchange.catalog not in fmt.bindings:
                 self._find("check-format-without-catalog", f"{key}.format", name=fmt.id, catalog=exchange.catalog)
+            if fmt is not None and fmt.document is Document.WHOLE:
+                self._find("check-format-whole", f"{key}.format", name=fmt.id)
             if fmt is None:
                 self._find("check-format-unusable", f"{key}.format", name=exchange.format, known=_names(formats))
             source = self._settings.sources.get(exchange.source)
@@ -181,6 +187,18 @@ class _Checks:
         source.probe()
         find_columns(mapping.columns(), source.columns(), mapping.id)
 
+    async def authorities(self) -> None:
+        """Every time-stamp authority stamps what it is given, and its clock agrees with ours."""
+        for number, chosen in enumerate(self._settings.document.ledger.authorities):
+            place = f"ledger.authorities.{number}"
+            authority = self._tried(partial(self._gateway.authority, chosen), place)
+            if authority is None:
+                continue
+            try:
+                await authority.stamp(f"gateway check {instant(self._clock.now())}\n".encode())
+            except ExchangeError as error:
+                self._findings.append(Finding(code=error.code, file=self._file, key=place, facts=error.facts))
+
     async def peers(self) -> None:
         """Every peer that we send to answers, is who it should be, takes what we send, and its clock agrees with ours."""
         for name, peer in self._settings.peers.items():
@@ -202,9 +220,10 @@ class _Checks:
             for exchange in self._settings.exchanges.values():
                 if exchange.peer == name and exchange.catalog not in info.catalogs:
                     self._find("check-peer-takes-not", f"peers.{name}", Severity.WARNING, catalog=exchange.catalog)
-            skew = None if info.time is None else abs((info.time - self._clock.now()).total_seconds())
-            if skew is not None and skew > _SKEW_SECONDS:
-                self._find("check-clock-skew", f"peers.{name}", Severity.WARNING, seconds=round(skew))
+            skew = None if info.time is None else abs(info.time - self._clock.now())
+            if skew is not None and skew > self._settings.node.max_clock_skew:
+                seconds = round(skew.total_seconds())
+                self._find("check-clock-skew", f"peers.{name}", Severity.WARNING, seconds=seconds)
 
     def _tried(self, part: Callable[[], Part], key: str) -> Part | None:
         return _taken(part, self._findings, self._file, key)

@@ -14,17 +14,30 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from gateway.catalog.identifiers import is_uscc
+from gateway.config_ledger import LedgerSettings, ledger_files, ledger_findings
+from gateway.config_values import (
+    Code,
+    DatabaseUrl,
+    Duration,
+    Expression,
+    LedgerKey,
+    Listen,
+    PeerUrl,
+    Reference,
+    Section,
+    Zone,
+)
+from gateway.delivery.ticks import CatchUp
 from gateway.errors import ConfigError, Finding, Findings
 
 __all__ = [
     "CsvSourceSettings",
+    "DaemonSettings",
     "ExcelSourceSettings",
     "ExchangeSettings",
     "GuardSettings",
@@ -45,10 +58,7 @@ __all__ = [
     "load_settings",
 ]
 
-_DURATION = re.compile(r"(\d+)(s|m|h|d)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,82 +83,7 @@ class SecretReference:
         return f"SecretReference({self.reference})"
 
 
-def _refuse(code: str, **facts: object) -> PydanticCustomError:
-    """A finding inside validation: pydantic carries the code and facts to :func:`_finding`."""
-    return PydanticCustomError("config", "config", {"code": code, **facts})
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
-    raise _refuse("config-duration-invalid")
-
-
-def _code(value: object) -> object:
-    if not isinstance(value, str) or not is_uscc(value):
-        raise _refuse("config-code-invalid")
-    return value
-
-
-def _reference(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)", value):
-        return value
-    raise _refuse("config-secret-literal")
-
-
-def _database(value: object) -> object:
-    """A database URL: by reference, or literal as long as it carries no password."""
-    if isinstance(value, str) and value.startswith(("env:", "file:")):
-        return _reference(value)
-    if not isinstance(value, str) or "://" not in value:
-        raise _refuse("config-url-invalid")
-    if urlsplit(value).password:
-        raise _refuse("config-secret-literal")
-    return value
-
-
-def _peer_url(value: object) -> object:
-    if not isinstance(value, str):
-        raise _refuse("config-url-invalid")
-    parts = urlsplit(value)
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise _refuse("config-url-invalid")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise _refuse("config-url-not-https")
-    return value.rstrip("/")
-
-
-def _zone(value: object) -> object:
-    try:
-        return ZoneInfo(str(value))
-    except (KeyError, ValueError, OSError) as error:
-        raise _refuse("config-zone-unknown") from error
-
-
-def _listen(value: object) -> object:
-    host, _, port = str(value).rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise _refuse("config-listen-invalid")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Code = Annotated[str, BeforeValidator(_code)]
-Reference = Annotated[str, BeforeValidator(_reference)]
-DatabaseUrl = Annotated[str, BeforeValidator(_database)]
-PeerUrl = Annotated[str, BeforeValidator(_peer_url)]
-Zone = Annotated[ZoneInfo, BeforeValidator(_zone)]
-
-
-class _Section(BaseModel):
-    """A table of the configuration: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-class NodeSettings(_Section):
+class NodeSettings(Section):
     """``[node]``: who we are."""
 
     code: Code
@@ -156,29 +91,30 @@ class NodeSettings(_Section):
     data_dir: Path = Path("var")
     mappings_dir: Path = Path("mappings")
     time_zone: Zone = ZoneInfo("Asia/Shanghai")
+    max_clock_skew: Duration = Field(default=timedelta(minutes=5), ge=timedelta(seconds=10))
     language: Literal["zh-CN", "en"] = "zh-CN"
 
 
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """``[store]``: where the journal lives. Empty means ``<data_dir>/gateway.db``."""
 
     url: DatabaseUrl | None = None
 
 
-class KeySettings(_Section):
+class KeySettings(Section):
     """``[keys.*]``: a certificate and the private key that belongs to it."""
 
     certificate: Path
     private_key: Reference
 
 
-class LedgerKeySettings(_Section):
+class LedgerKeySettings(Section):
     """``[keys.ledger]``: the Ed25519 key that signs checkpoints."""
 
     private_key: Reference
 
 
-class KeysSettings(_Section):
+class KeysSettings(Section):
     """``[keys]``: one key per purpose."""
 
     signing: KeySettings
@@ -186,21 +122,14 @@ class KeysSettings(_Section):
     ledger: LedgerKeySettings
 
 
-class LedgerSettings(_Section):
-    """``[ledger]``: where the head memory and the published tiles lie."""
-
-    head_memory: Path | None = None
-    publish_dir: Path | None = None
-
-
-class LogSettings(_Section):
+class LogSettings(Section):
     """``[log]``: what the daemon writes to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
 
 
-class RetrySettings(_Section):
+class RetrySettings(Section):
     """How long a batch is tried again: bounded by attempts *and* by time."""
 
     attempts: int = Field(default=8, ge=1, le=1000)
@@ -210,7 +139,7 @@ class RetrySettings(_Section):
     give_up_after: Duration = timedelta(hours=48)
 
 
-class PeerSettings(_Section):
+class PeerSettings(Section):
     """``[peers.NAME]``: another organisation's node."""
 
     code: Code
@@ -218,12 +147,14 @@ class PeerSettings(_Section):
     url: PeerUrl | None = None
     certificates: tuple[Path, ...] = Field(min_length=1)
     tls_certificates: tuple[Path, ...] = ()
+    ledger_keys: tuple[LedgerKey, ...] = ()
     token: Reference | None = None
     retry: RetrySettings = RetrySettings()
     timeout: Duration = timedelta(seconds=60)
+    drain_rate: int = Field(default=60, ge=1, le=6000)
 
 
-class SqlSourceSettings(_Section):
+class SqlSourceSettings(Section):
     """``[sources.NAME]`` with ``kind = "sql"``."""
 
     kind: Literal["sql"]
@@ -237,7 +168,7 @@ class SqlSourceSettings(_Section):
     statement_timeout: Duration = timedelta(minutes=10)
 
 
-class CsvSourceSettings(_Section):
+class CsvSourceSettings(Section):
     """``[sources.NAME]`` with ``kind = "csv"``."""
 
     kind: Literal["csv"]
@@ -248,7 +179,7 @@ class CsvSourceSettings(_Section):
     complete: bool = False
 
 
-class ExcelSourceSettings(_Section):
+class ExcelSourceSettings(Section):
     """``[sources.NAME]`` with ``kind = "excel"``."""
 
     kind: Literal["excel"]
@@ -260,41 +191,55 @@ class ExcelSourceSettings(_Section):
 SourceSettings = Annotated[SqlSourceSettings | CsvSourceSettings | ExcelSourceSettings, Field(discriminator="kind")]
 
 
-class GuardSettings(_Section):
-    """How many withdrawals one run may send without a person's word: up to ``number``, beyond it up to ``share`` of what is held."""
+class GuardSettings(Section):
+    """How much one run may take back (``share``) or change (``change_share``) without a person's word: up to ``number`` records, beyond
+    it up to that share of what is held."""
 
     number: int = Field(default=100, ge=0)
     share: float = Field(default=0.1, ge=0.0, le=1.0)
+    change_share: float = Field(default=0.5, ge=0.0, le=1.0)
 
 
-class ExchangeSettings(_Section):
-    """``[exchanges.NAME]``: catalog + source + format + receiving node."""
+class ExchangeSettings(Section):
+    """``[exchanges.NAME]``: catalog + source + format + receiving node + schedule; without a schedule it runs only by order."""
 
     catalog: str
     source: str
     format: str
     peer: str
+    schedule: Expression | None = None
+    working_days_only: bool = False
+    catch_up: CatchUp = CatchUp.ONCE
     batch_size: int = Field(default=5000, ge=1, le=50_000)
     guard: GuardSettings = GuardSettings()
 
 
-class ReceiveSettings(_Section):
+class DaemonSettings(Section):
+    """``[daemon]``: how the node works by itself. ``health`` is where a node without ``[receive]`` answers ``/healthz`` and ``/readyz``."""
+
+    health: Listen | None = None
+    drain: Duration = timedelta(seconds=30)
+    free_space: int = Field(default=256 * 1024 * 1024, ge=0)
+
+
+class ReceiveSettings(Section):
     """``[receive]``: which peers may send us which catalogs."""
 
-    listen: Annotated[str, BeforeValidator(_listen)] = "127.0.0.1:8443"
+    listen: Listen = "127.0.0.1:8443"
     allow: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     format: str = "credit-2018"
     max_package: int = Field(default=64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
     tls: bool = True
 
 
-class _Document(_Section):
+class _Document(Section):
     """The whole file."""
 
     node: NodeSettings
     store: StoreSettings = StoreSettings()
     keys: KeysSettings
     ledger: LedgerSettings = LedgerSettings()
+    daemon: DaemonSettings = DaemonSettings()
     log: LogSettings = LogSettings()
     peers: Mapping[str, PeerSettings] = Field(default_factory=dict)
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
@@ -408,7 +353,7 @@ def inspect_settings(file: Path) -> tuple[Settings | None, tuple[Finding, ...]]:
     except ValidationError as error:
         return None, tuple(_finding(str(file), detail) for detail in error.errors())
     settings = Settings(file=file, folder=file.resolve().parent, document=document)
-    return settings, (*_references(settings), *_files(settings))
+    return settings, (*_references(settings), *_files(settings), *ledger_findings(document.ledger, str(file)))
 
 
 def _finding(file: str, detail: ErrorDetails) -> Finding:
@@ -452,6 +397,11 @@ def _references(settings: Settings) -> list[Finding]:
         peer = settings.peers.get(exchange.peer)
         if peer is not None and peer.url is None:
             findings.append(Finding(code="config-peer-without-url", file=file, key=f"peers.{exchange.peer}.url"))
+        findings += [
+            Finding(code="config-schedule-missing", file=file, key=f"exchanges.{name}.{key}")
+            for key in ("working_days_only", "catch_up")
+            if exchange.schedule is None and key in exchange.model_fields_set
+        ]
     for name, source in settings.sources.items():
         if isinstance(source, SqlSourceSettings) and source.mode == "cursor" and source.cursor is None:
             findings.append(Finding(code="config-cursor-missing", file=file, key=f"sources.{name}.cursor"))
@@ -480,6 +430,7 @@ def _files(settings: Settings) -> list[Finding]:
     for name, peer in settings.peers.items():
         named += [(f"peers.{name}.certificates", str(path)) for path in peer.certificates]
         named += [(f"peers.{name}.tls_certificates", str(path)) for path in peer.tls_certificates]
+    named += ledger_files(settings.document.ledger)
     findings: list[Finding] = []
     file = str(settings.file)
     for key, place in named:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gateway.texts import DEFAULT_LANGUAGE, fix_text, say_text
 
@@ -26,10 +26,13 @@ __all__ = [
     "LedgerError",
     "MappingError",
     "PackageError",
+    "PeerUnavailableError",
     "Severity",
     "SourceError",
     "SourceUnavailableError",
     "StoreError",
+    "error_from_json",
+    "error_json",
 ]
 
 
@@ -97,6 +100,12 @@ class ExchangeError(GatewayError):
     """A transport is configured wrongly or a peer's request is refused."""
 
 
+class PeerUnavailableError(ExchangeError):
+    """A peer did not answer a question; asked again later it may."""
+
+    retryable = True
+
+
 class DeliveryError(GatewayError):
     """A run or a batch cannot go on without a person."""
 
@@ -141,3 +150,43 @@ class Findings(GatewayError):
     def __str__(self) -> str:
         lines = (f"{f.file}: {f.key}: {f.code}: {f.say('en')}" for f in self.findings)
         return super().__str__() + "".join(f"\n  {line}" for line in lines)
+
+
+def error_json(error: GatewayError) -> dict[str, Any]:
+    """An error as JSON, to be raised again by another process: :func:`error_from_json`. Facts that JSON does not know become text."""
+    findings = error.findings if isinstance(error, Findings) else ()
+    return {
+        "kind": type(error).__name__,
+        "code": error.code,
+        "facts": {name: _plain(value) for name, value in error.facts.items()},
+        "findings": [
+            {
+                "code": finding.code,
+                "file": finding.file,
+                "key": finding.key,
+                "severity": finding.severity.value,
+                "facts": {name: _plain(value) for name, value in finding.facts.items()},
+            }
+            for finding in findings
+        ],
+    }
+
+
+def error_from_json(document: Mapping[str, Any]) -> GatewayError:
+    """The error that :func:`error_json` wrote."""
+    if document["findings"]:
+        return Findings(
+            Finding(**(finding | {"severity": Severity(finding["severity"])})) for finding in document["findings"]
+        )
+    kinds = {kind.__name__: kind for kind in _kinds(GatewayError)}
+    return kinds.get(document["kind"], GatewayError)(document["code"], **document["facts"])
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _kinds(kind: type[GatewayError]) -> Iterable[type[GatewayError]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _kinds(each)

@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from select import PIPE_BUF, POLLOUT, poll
 from threading import Lock
 from typing import TextIO
 
@@ -18,6 +19,8 @@ import structlog
 __all__ = ["configure", "dropped_lines"]
 
 _LONGEST = 500
+_ATOMIC = PIPE_BUF // 4  # characters; none takes more than four bytes
+_PATIENCE = 500  # milliseconds
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _SECRET = re.compile(r"token|password|secret|private|authorization|cookie", re.IGNORECASE)
 # 15 or 18 digit identity numbers have no business in a log line, whatever field they arrive in.
@@ -41,11 +44,14 @@ def _redact(_logger: object, _name: str, event: MutableMapping[str, object]) -> 
 class _Lines:
     """Writes lines to ``stream``, or to whatever standard error is at that moment.
 
-    A line that cannot be written (disk full, stream closed) is dropped and counted: what is only told must not stop what is done.
+    A line that cannot be written (disk full, stream closed, a pipe that nobody reads) is dropped and counted: what is only told must not
+    stop what is done. A reader that is slow is waited for a little, one that was not there the last time is not.
     """
 
     dropped = 0
     _turn = Lock()
+    _stuck = False
+    _cut = False  # the last line that was begun was not finished
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -54,10 +60,27 @@ class _Lines:
         with _Lines._turn:
             stream = self._stream or sys.stderr
             try:
-                stream.write(f"{message}\n")
-                stream.flush()
+                # A pipe that is ready takes this much without making anybody wait.
+                for start in range(0, len(line := "\n" * _Lines._cut + message + "\n"), _ATOMIC):
+                    _Lines._wait_for(stream)
+                    stream.write(line[start : start + _ATOMIC])
+                    stream.flush()
+                    _Lines._cut = start + _ATOMIC < len(line)
             except (OSError, ValueError):
                 _Lines.dropped += 1
+
+    @staticmethod
+    def _wait_for(stream: TextIO) -> None:
+        """Until the stream takes bytes. Raises TimeoutError when it does not; nothing is asked of what is no file."""
+        try:
+            descriptor = stream.fileno()
+        except (OSError, ValueError):
+            return
+        ready = poll()
+        ready.register(descriptor, POLLOUT)
+        _Lines._stuck = not ready.poll(0 if _Lines._stuck else _PATIENCE)
+        if _Lines._stuck:
+            raise TimeoutError
 
     log = debug = info = warn = warning = error = critical = fatal = failure = exception = msg
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from gateway.app import Gateway, open_gateway
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
+from gateway.delivery.guard import MassChange
 from gateway.delivery.run import Order
 from gateway.delivery.statement import Statement
+from gateway.receiving import open_listener
 from gateway.workfolder import lay_out
 
 MAPPINGS = Path(__file__).parent.parent / "mappings"
@@ -108,7 +110,7 @@ class Nodes:
     async def province_listening(self) -> AsyncIterator[Gateway]:
         """The province's node serves; the bureau's configuration learns its port."""
         with self.province.open() as gateway:
-            listener = gateway.listener()
+            listener = open_listener(gateway)
             await listener.start()
             try:
                 self.point_bureau_at(listener.url)
@@ -170,14 +172,13 @@ async def run_once(
     exchange: str = "permits-to-province",
     *,
     full: bool = False,
-    retry: bool = False,
-    approve: bool = False,
+    approved: MassChange | None = None,
 ) -> Statement:
     """One manual run."""
     async with gateway.exchange(exchange) as opened:
         statement = await gateway.runner.run(
             opened,
-            Order(person="tester", reason="test", full=full, retry=retry, approve=approve),
+            Order(person="tester", reason="test", full=full, approved=approved),
             lambda _stage, _count: None,
         )
     assert statement is not None

@@ -46,6 +46,8 @@ def test_the_example_loads(lay: Lay) -> None:
     assert settings.exchanges["permits-to-province"].batch_size == 5000
     assert settings.peers["province"].retry.max == timedelta(hours=1)
     assert settings.data_dir == settings.folder / "var"
+    assert settings.node.max_clock_skew == timedelta(minutes=5)
+    assert settings.exchanges["penalties-to-province"].schedule is None
 
 
 def test_every_key_of_the_example_is_a_real_key(lay: Lay) -> None:
@@ -99,6 +101,22 @@ def test_all_problems_are_told_at_once(lay: Lay) -> None:
         ("# batch_size = 5000", "batch_size = 0", "exchanges.permits-to-province.batch_size", "config-value-invalid"),
         ('name = "示例省交通运输厅"', "", "peers.province.name", "config-key-missing"),
         ('# listen = "127.0.0.1:8443"', 'listen = "8443"', "receive.listen", "config-listen-invalid"),
+        ('# max_clock_skew = "5m"  ', 'max_clock_skew = "1s"', "node.max_clock_skew", "config-value-invalid"),
+        ("8-18 * * mon-fri", "8-18 * * 1-5", "exchanges.permits-to-province.schedule", "schedule-weekday-digits"),
+        ("8-18 * * mon-fri", "8-25 * * mon-fri", "exchanges.permits-to-province.schedule", "schedule-field"),
+        ('"*/15 8-18 * * mon-fri"', "15", "exchanges.permits-to-province.schedule", "schedule-fields"),
+        (
+            '# catch_up = "once"  ',
+            'catch_up = "never"',
+            "exchanges.permits-to-province.catch_up",
+            "config-value-invalid",
+        ),
+        (
+            'schedule = "*/15 8-18 * * mon-fri"',
+            "working_days_only = true",
+            "exchanges.permits-to-province.working_days_only",
+            "config-schedule-missing",
+        ),
     ],
 )
 def test_each_mistake_has_its_finding(lay: Lay, old: str, new: str, key: str, code: str) -> None:
@@ -109,6 +127,18 @@ def test_each_mistake_has_its_finding(lay: Lay, old: str, new: str, key: str, co
     assert found[key].fix("en")
     with pytest.raises(Findings):
         load_settings(lay(text.replace(old, new, 1)))
+
+
+def test_a_schedule_is_read_once_and_says_which_field_is_wrong(lay: Lay) -> None:
+    text = EXAMPLE.read_text("utf-8")
+    chosen = load_settings(lay(text)).exchanges["permits-to-province"]
+    assert chosen.schedule is not None
+    assert chosen.schedule.text == "*/15 8-18 * * mon-fri"
+    assert (chosen.working_days_only, chosen.catch_up) == (False, "once")
+    found = problems(lay(text.replace("8-18 * *", "18-8 * *")))["exchanges.permits-to-province.schedule"]
+    assert "hour" in found.say("en")
+    assert "“时”" in found.say("zh-CN")
+    assert "0–23" in found.say("zh-CN")
 
 
 def test_a_file_that_is_not_toml_says_where(lay: Lay) -> None:

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +24,8 @@ from gateway.checkup import check_mappings
 from gateway.cli.main import app
 from gateway.cli.screen import ExitCode
 from gateway.clock import SystemClock
+from gateway.config import ExchangeSettings
+from gateway.delivery.ticks import CatchUp
 from gateway.mapping.problems import CODES
 from gateway.mapping.rules import RULES
 from gateway.mappings import Mappings
@@ -125,7 +128,7 @@ def test_command_lines_parse(name: str) -> None:
     known = dict(commands())
     for call in calls(name):
         tokens = shlex.split(call)
-        words = " ".join(tokens[:2]) if " ".join(tokens[:2]) in known else tokens[0]
+        words = next((name for count in (3, 2) if (name := " ".join(tokens[:count])) in known), tokens[0])
         rest = tokens[len(words.split()) :]
         if not rest and any(each == words or each.startswith(f"{words} ") for each in known):
             continue  # the command is only named
@@ -143,9 +146,10 @@ def test_the_verifier_is_called_as_it_wants(name: str, capsys: pytest.CaptureFix
     known = capsys.readouterr().out
     called = calls(name, re.compile(r"(?:^|\s|/)gateway-verify (\S.*)$"))
     assert any("--held" in call for call in called)
+    assert any("--expect-checkpoint" in call for call in called)
     for call in called:
-        assert "--key" in call
-        assert all(option in known for option in re.findall(r"--\w+", call)), call
+        assert "--key" in call or "--policy" in call
+        assert all(option in known for option in re.findall(r"--[\w-]+", call)), call
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -188,6 +192,15 @@ def test_exit_codes_are_those_of_the_program(name: str, title: str) -> None:
 )
 def test_batch_states_are_those_of_the_journal(name: str, title: str) -> None:
     assert sorted(first_spans(name, title)) == sorted(State)
+
+
+@pytest.mark.parametrize(("name", "title"), [(ENGLISH, "Schedules"), (CHINESE, "定时运行")])
+def test_schedules_are_told_as_they_are_read(name: str, title: str) -> None:
+    assert first_spans(name, title) == list(CatchUp)
+    [(_, block)] = FENCE.findall(section(name, title).text)
+    (told,) = tomllib.loads(block)["exchanges"].values()
+    parts = {"catalog": "c", "source": "s", "format": "f", "peer": "p"}
+    assert ExchangeSettings.model_validate(parts | told).schedule is not None
 
 
 def test_the_rules_told_are_the_closed_list() -> None:

@@ -84,7 +84,8 @@ def test_sentences_name_commands_that_exist() -> None:
     from gateway.cli.main import app
 
     groups = {
-        group.name: {command.name for command in group.typer_instance.registered_commands}
+        group.name: {one.name for one in group.typer_instance.registered_commands}
+        | {one.name for one in group.typer_instance.registered_groups}
         for group in app.registered_groups
         if group.typer_instance
     }

@@ -43,6 +43,7 @@ def test_the_defaults_travel_in_the_wheel(installed: Path, tmp_path: Path) -> No
         "mappings/catalogs/administrative-license.toml",
         "mappings/README.md",
         "certs/README.md",
+        "credit-gateway.service",
     ):
         assert (tmp_path / "node" / file).is_file(), file
     checked = run(installed, "-m", "gateway", "mapping", "check", "--mappings", str(tmp_path / "node" / "mappings"))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from gateway.app import read_gateway
+from gateway.auditor import Wanted, entry_rows, unit_of
+from gateway.cli import evidence, head
+from gateway.cli.evidence import FromDay, Route, ToDay, days
 from gateway.cli.options import CONFIG, AsJson, Config
 from gateway.cli.screen import ExitCode, language, print_json, say, screen, table
-from gateway.clock import RandomIds, SystemClock, instant
+from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.evidence.account import report_json, report_lines
-from gateway.ledger.entry import decode
+from gateway.ledger.history import KEY_KINDS, KeyHistory
 from gateway.ledger.note import VerifierKey
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_log
@@ -22,13 +26,15 @@ from gateway.store.entries import DurableLog
 __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(head.app, name="head", help=say("help-head"))
+_FIGURES = ("total", "created", "updated", "withdrawn", "rejected")
 
 
 @app.command("verify", help=say("help-audit-verify"))
 def _verify(config: Config = CONFIG, as_json: AsJson = False) -> None:
     with read_gateway(load_settings(config), clock=SystemClock(), ids=RandomIds()) as gateway:
         log = DurableLog(gateway.database)
-        report = verify_log(log, _known(log), origin=gateway.origin)
+        report = verify_log(log, known_keys(log), origin=gateway.origin)
     if as_json:
         print_json(report_json(report))
     else:
@@ -43,36 +49,43 @@ def _verify(config: Config = CONFIG, as_json: AsJson = False) -> None:
             return
 
 
-def _known(log: DurableLog) -> list[VerifierKey]:
-    """The verifier key that the ledger itself began with: who verifies live needs no private key, and no outsider's trust."""
-    first = next(iter(log.entries(0, 1)), None)
-    return [] if first is None else [VerifierKey.parse(decode(first.leaf).text("verifier_key"))]
+def known_keys(log: DurableLog) -> list[VerifierKey]:
+    """The verifier keys that the ledger itself tells of, each announced under the one before: who verifies live needs no private key, and no
+    outsider's trust.
+    """
+    return [VerifierKey.parse(key.key) for key in KeyHistory.of(log.of_kinds(KEY_KINDS)).ledger_keys()]
 
 
 @app.command("show", help=say("help-audit-show"))
 def _show(
     config: Config = CONFIG,
-    start: Annotated[int, typer.Option("--from", min=0, help=say("audit-from"))] = 0,
+    index: Annotated[int, typer.Option(min=0, help=say("audit-index"))] = 0,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help=say("batches-limit"))] = 50,
     kind: Annotated[str | None, typer.Option(help=say("audit-kind"))] = None,
+    route: Route = None,
+    batch: Annotated[str | None, typer.Option(help=say("audit-batch"))] = None,
+    unit: Annotated[str | None, typer.Option(help=say("audit-unit"))] = None,
+    person: Annotated[str | None, typer.Option(help=say("audit-person"))] = None,
+    start: FromDay = None,
+    stop: ToDay = None,
     as_json: AsJson = False,
 ) -> None:
-    with read_gateway(load_settings(config), clock=SystemClock(), ids=RandomIds()) as gateway:
-        log = DurableLog(gateway.database)
-        rows = []
-        for stored in log.entries(start, log.head().size):
-            if kind is not None and stored.kind != kind:
-                continue
-            entry = decode(stored.leaf)
-            rows.append({"index": stored.index, "kind": entry.kind, "at": instant(entry.at), **entry.fields})
-            if len(rows) >= limit:
-                break
+    settings = load_settings(config)
+    first, after = days(start, stop, settings.node.time_zone)
+    with read_gateway(settings, clock=SystemClock(), ids=RandomIds()) as gateway:
+        wanted = Wanted(
+            kind=kind, route=route, batch=batch, person=person, start=first, stop=after, unit=unit_of(gateway, unit)
+        )
+        rows = list(islice(entry_rows(gateway, wanted, index), limit))
     if as_json:
         print_json(rows)
         return
-    names = ("index", "at", "kind", "route", "route_seq", "total", "created", "updated", "withdrawn", "rejected")
+    names = ("index", "at", "kind", "route", "route_seq", *_FIGURES, "person", "action")
     table(
         [say(f"heading-{name.replace('_', '-')}") for name in names],
         [[row.get(name) for name in names] for row in rows],
     )
     screen().print(say("audit-shown", count=len(rows)))
+
+
+evidence.register(app)

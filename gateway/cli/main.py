@@ -8,7 +8,23 @@ import typer
 from typer import rich_utils
 
 from gateway import __version__
-from gateway.cli import audit, demo, journal, mapping, run, setup
+from gateway.cli import (
+    audit,
+    batches,
+    catalog,
+    custody,
+    decide,
+    demo,
+    keys,
+    mapping,
+    mapping_write,
+    quarantine,
+    resync,
+    run,
+    schedule,
+    setup,
+    status,
+)
 from gateway.cli.screen import fail, say
 from gateway.errors import GatewayError
 from gateway.logs import configure
@@ -40,10 +56,16 @@ def _root(
     configure(level="warning", style="console")
 
 
-for part in (setup, run, journal):
+for part in (setup, run, resync, schedule, status, decide):
     part.register(app)
+app.add_typer(batches.app, name="batches", help=say("help-batches"))
+app.add_typer(catalog.app, name="catalog", help=say("help-catalog"))
+app.add_typer(quarantine.app, name="quarantine", help=say("help-quarantine"))
+mapping_write.register(mapping.app)
 app.add_typer(mapping.app, name="mapping", help=say("help-mapping"))
 app.add_typer(audit.app, name="audit", help=say("help-audit"))
+app.add_typer(keys.app, name="keys", help=say("help-keys"))
+custody.register(app)
 demo.register(app)
 
 

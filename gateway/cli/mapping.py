@@ -1,4 +1,4 @@
-"""``gateway mapping check | explain | try``: what mappings and formats say, and what they make of one row. No journal is needed."""
+"""``gateway mapping check | explain | try | write``: what mappings and formats say, and what they make of one row. No journal is needed."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ from gateway.cli.options import CONFIG, AsJson, Config
 from gateway.cli.screen import ExitCode, findings_table, language, print_json, say, screen, table
 from gateway.cli.setup import findings_json
 from gateway.config import inspect_settings
-from gateway.errors import ConfigError, Findings, Severity
-from gateway.mapping.document import DocumentPlan
+from gateway.errors import ConfigError, Findings, MappingError, Severity
+from gateway.mapping.batch_facts import SOME_BATCH
 from gateway.mapping.format_table import FormatRow, explain_format
 from gateway.mapping.headings import heading_key
 from gateway.mapping.plan import RecordPlan
 from gateway.mapping.problems import class_text, problem_fix, problem_text
+from gateway.mapping.render_sheet import SheetPlan
+from gateway.mapping.sheet_model import SheetFormat
 from gateway.mapping.trial import FieldStory, RowStory, try_row
 from gateway.mappings import Mappings
 
-__all__ = ["app"]
+__all__ = ["Folder", "app", "mappings_of"]
 
 app = typer.Typer(no_args_is_help=True)
 Folder = Annotated[Path | None, typer.Option("--mappings", help=say("mapping-folder"))]
 _ZONE = "Asia/Shanghai"
 
 
-def _mappings(config: Path, folder: Path | None) -> Mappings:
+def mappings_of(config: Path, folder: Path | None) -> Mappings:
     """The mappings folder named, or else that of the configuration, whatever else may be wrong with it."""
     if folder is not None:
         return Mappings(folder, _ZONE)
@@ -45,7 +47,7 @@ def _mappings(config: Path, folder: Path | None) -> Mappings:
 
 @app.command("check", help=say("help-mapping-check"))
 def _check(config: Config = CONFIG, folder: Folder = None, as_json: AsJson = False) -> None:
-    mappings = _mappings(config, folder)
+    mappings = mappings_of(config, folder)
     findings = check_mappings(mappings)
     errors = sum(1 for finding in findings if finding.severity is Severity.ERROR)
     if as_json:
@@ -65,7 +67,10 @@ def _explain(
     catalog: Annotated[str | None, typer.Option(help=say("mapping-catalog"))] = None,
     as_json: AsJson = False,
 ) -> None:
-    mappings = _mappings(config, folder)
+    mappings = mappings_of(config, folder)
+    if mappings.is_sheet_format(name):
+        _explain_sheets(mappings.sheet_format(name), mappings, catalog, as_json)
+        return
     fmt = mappings.format(name)
     chosen = [mappings.catalog(catalog)] if catalog else [mappings.catalog(one) for one in fmt.bindings]
     tables = {one.id: explain_format(fmt, one, language()) for one in chosen}
@@ -89,6 +94,31 @@ def _explain(
             screen().print(escape(f"{mark}{fact.zh if language() == 'zh-CN' else fact.en}"))
 
 
+def _explain_sheets(fmt: SheetFormat, mappings: Mappings, catalog: str | None, as_json: bool) -> None:
+    """The templates of a format of sheets, column by column in their order."""
+    chosen = [template for template in fmt.templates if catalog in {None, template.catalog}]
+    if as_json:
+        print_json({template.id: asdict(template) for template in chosen})
+        return
+    chinese = language() == "zh-CN"
+    for template in chosen:
+        screen().print(f"[bold]{escape(fmt.zh if chinese else fmt.en)}[/]  {fmt.id} {fmt.version}  {template.id}")
+        fields = {field.name: field for field in mappings.catalog(template.catalog).fields}
+        rows = []
+        for number, column in enumerate(template.columns, start=1):
+            field = fields.get(column.field or "")
+            label = "" if field is None else field.zh if chinese else field.en
+            rules = "；".join(rule.name for rule in column.rules)
+            source = column.field or column.batch or ""
+            why = f"{column.why} [{say('profile')}]".strip() if column.profile else column.why
+            rows.append([number, column.heading, label, source, rules, column.when_empty.value, why])
+        headings = ("index", "target", "label", "field", "rule", "empty", "why")
+        table([say(f"heading-{heading}") for heading in headings], rows)
+    for fact in fmt.facts:
+        mark = f"[{say('profile')}] " if fact.profile else ""
+        screen().print(escape(f"{mark}{fact.zh if chinese else fact.en}"))
+
+
 def _why(row: FormatRow) -> str:
     return f"{row.why} [{say('profile')}]".strip() if row.profile else row.why
 
@@ -102,13 +132,13 @@ def _try(
     fmt: Annotated[str | None, typer.Option("--format", help=say("mapping-format"))] = None,
     as_json: AsJson = False,
 ) -> None:
-    mappings = _mappings(config, folder)
+    mappings = mappings_of(config, folder)
     plan = mappings.record_plan(name)
     frame, missing = _completed(_one_row(row), plan)
     story = try_row(plan, frame)
     problems: list[str] = []
     if fmt is not None and story.good:
-        problems = _rendered(mappings.document_plan(mappings.format(fmt), plan.catalog), plan, frame)
+        problems = _rendered(mappings, fmt, plan, frame)
     if as_json:
         print_json({**asdict(story), "format_problems": problems})
     else:
@@ -137,9 +167,19 @@ def _completed(frame: pl.DataFrame, plan: RecordPlan) -> tuple[pl.DataFrame, lis
     return frame.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in missing), missing
 
 
-def _rendered(document: DocumentPlan, plan: RecordPlan, frame: pl.DataFrame) -> list[str]:
-    rendered = document.render(plan.map(frame).records)
-    return [problem_text(problem, plan.catalog, language()) for problem in rendered.problems.to_dicts()]
+def _rendered(mappings: Mappings, name: str, plan: RecordPlan, frame: pl.DataFrame) -> list[str]:
+    """What the format has against the row."""
+    records = plan.map(frame).records
+    if mappings.is_sheet_format(name):
+        fmt = mappings.sheet_format(name)
+        sheets = [SheetPlan(fmt, one, mappings.library) for one in fmt.templates if one.catalog == plan.catalog.id]
+        if not sheets:
+            raise MappingError("format-without-catalog", format=name, catalog=plan.catalog.id)
+        problems = [problem for one in sheets for problem in one.render(records, SOME_BATCH).problems.to_dicts()]
+    else:
+        document = mappings.document_plan(mappings.format(name), plan.catalog)
+        problems = document.documents(records, SOME_BATCH).problems.to_dicts()
+    return [problem_text(problem, plan.catalog, language()) for problem in problems]
 
 
 def _steps(field: FieldStory) -> str:

@@ -1,30 +1,27 @@
-"""``gateway run`` and ``gateway serve``: one execution of an exchange, and the node that receives."""
+"""``gateway run`` and ``gateway serve``: one execution of an exchange, and the node at work by itself."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gateway.app import Gateway, open_gateway, read_gateway
-from gateway.cli.options import CONFIG, AsJson, Config
+from gateway.cli.bars import progress
+from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason
 from gateway.cli.screen import ExitCode, fail, print_json, say, screen
-from gateway.cli.statements import show_preview, show_statement, statement_json
+from gateway.cli.statements import show_preview, show_statement
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import Settings, load_settings
+from gateway.control import perform
 from gateway.daemon import serve
 from gateway.delivery.preview import Preview, preview
-from gateway.delivery.run import Order
-from gateway.delivery.statement import Statement
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import ConfigError, error_from_json
 from gateway.logs import configure
 from gateway.memory import few_threads
-from gateway.store import batches
 
 __all__ = ["register"]
 
@@ -36,9 +33,8 @@ def _run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help=say("run-dry"))] = False,
     full: Annotated[bool, typer.Option("--full", help=say("run-full"))] = False,
     retry: Annotated[bool, typer.Option("--retry", help=say("run-retry"))] = False,
-    approve: Annotated[bool, typer.Option("--approve", help=say("run-approve"))] = False,
-    person: Annotated[str, typer.Option(help=say("run-person"), envvar="USER")] = "",
-    reason: Annotated[str, typer.Option(help=say("run-reason"))] = "",
+    person: Person = "",
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     settings = load_settings(config)
@@ -51,17 +47,19 @@ def _run(
             for one in previews:
                 show_preview(one)
         return
-    order = Order(person=person or None, reason=reason or None, full=full, retry=retry, approve=approve)
-    statements, waiting, failed = _execute(settings, names, order)
+    args = {"exchanges": names, "full": full, "retry": retry, "person": person or "-", "reason": reason or None}
+    with progress(", ".join(names)) as tell:
+        done = perform(settings, "run", args, tell)
     if as_json:
-        print_json([statement_json(statement) for statement in statements])
+        print_json(done["statements"])
     else:
-        for statement in statements:
+        for statement in done["statements"]:
             show_statement(statement)
-    if failed:
-        raise typer.Exit(failed)
-    if waiting:
-        screen(error=True).print(say("run-waiting", count=waiting))
+    codes = [fail(error_from_json(error)) for error in done["failed"].values()]
+    if codes:
+        raise typer.Exit(codes[-1])
+    if done["waiting"]:
+        screen(error=True).print(say("run-waiting", count=done["waiting"]))
         raise typer.Exit(ExitCode.LATER)
 
 
@@ -75,56 +73,6 @@ def _chosen(settings: Settings, names: list[str], *, everything: bool) -> list[s
     if not names:
         raise ConfigError("exchange-not-named", known=", ".join(known) or "-")
     return names
-
-
-def _execute(settings: Settings, names: list[str], order: Order) -> tuple[list[Statement], int, ExitCode | None]:
-    """Run the exchanges one after another; one that fails does not stop the others.
-
-    The statements, how many batches of these exchanges are still under way (of this run or an earlier one), and how a failure ends.
-    """
-    statements: list[Statement] = []
-    failed: ExitCode | None = None
-    with open_gateway(settings, what=f"run {' '.join(names)}", clock=SystemClock(), ids=RandomIds()) as gateway:
-        for name in names:
-            try:
-                statement = asyncio.run(_one(gateway, name, order))
-            except GatewayError as error:
-                failed = fail(error)
-            else:
-                if statement is not None:
-                    statements.append(statement)
-        with gateway.database.read() as conn:
-            waiting = sum(len(batches.open_batches(conn, exchange=name)) for name in names)
-    return statements, waiting, failed
-
-
-async def _one(gateway: Gateway, name: str, order: Order) -> Statement | None:
-    few_threads(asyncio.get_running_loop())
-    async with gateway.exchange(name) as exchange:
-        with _progress(name) as tell:
-            return await gateway.runner.run(exchange, order, tell)
-
-
-class _Tell:
-    """Turns what a run tells into three bars."""
-
-    def __init__(self, progress: Progress, name: str) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {
-            stage: progress.add_task(f"{name}  {say(f'stage-{stage}')}", total=None)
-            for stage in ("read", "sealed", "reconciled")
-        }
-
-    def __call__(self, stage: str, count: int) -> None:
-        self._progress.advance(self._tasks[stage], count)
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[_Tell]:
-    out = screen(error=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"), TimeElapsedColumn())
-    with Progress(*columns, console=out, disable=not out.is_terminal, transient=True) as progress:
-        yield _Tell(progress, name)
 
 
 def _preview(settings: Settings, names: list[str], *, full: bool) -> list[Preview]:
@@ -146,9 +94,17 @@ def _serve(config: Config = CONFIG) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         few_threads(loop)
+
+        def told() -> None:
+            # The second time is meant: what is under way is found as it would be after a crash.
+            if stop.is_set():
+                os._exit(ExitCode.LATER)
+            stop.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        with open_gateway(settings, what="serve", clock=SystemClock(), ids=RandomIds()) as gateway:
+            loop.add_signal_handler(number, told)
+        # Not before the peers were asked what time it is.
+        with open_gateway(settings, what="serve", clock=SystemClock(), ids=RandomIds(), signing=False) as gateway:
             await serve(gateway, stop)
 
     asyncio.run(until_told())

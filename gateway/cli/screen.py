@@ -12,18 +12,33 @@ import sys
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.errors import ConfigError, Finding, Findings, GatewayError, LedgerError, Severity, StoreError
+from gateway.clock import parse_instant
+from gateway.errors import ConfigError, Finding, Findings, GatewayError, LedgerError, Severity
 from gateway.texts import DEFAULT_LANGUAGE, LANGUAGES, say_text
 
-__all__ = ["ExitCode", "fail", "findings_table", "language", "print_json", "say", "screen", "table"]
+__all__ = ["ExitCode", "fail", "findings_table", "language", "local", "print_json", "say", "screen", "table"]
 
 
 _WIDE = 200
+_NOT_NOW = {
+    "state-held",
+    "state-unwritable",
+    # The disk or the clock failed under the ledger; nothing in it contradicts anything.
+    "ledger-file-failed",
+    "clock-regressed",
+    "store-busy",
+    "exchange-paused",
+    "held-back",
+    "run-stopped",
+    "abandon-unsure",
+    "daemon-gone",
+}
 
 
 class ExitCode(IntEnum):
@@ -52,6 +67,11 @@ def screen(*, error: bool = False) -> Console:
     stream = sys.stderr if error else sys.stdout
     # Redirected output is for reading elsewhere: nothing is cut to the width of a terminal that is not there.
     return Console(stderr=error, highlight=False, width=None if stream.isatty() or "COLUMNS" in os.environ else _WIDE)
+
+
+def local(at: str | None, zone: ZoneInfo) -> str:
+    """An instant as the journal writes it, in the node's time; empty for none."""
+    return parse_instant(at).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
 def print_json(value: object) -> None:
@@ -92,8 +112,8 @@ def fail(error: GatewayError) -> ExitCode:
     out.print(f"[red]{escape(error.say(language()))}[/]  [dim]{error.code}[/]")
     if fix := error.fix(language()):
         out.print(f"[dim]→[/] {escape(fix)}")
+    if error.retryable or error.code in _NOT_NOW:
+        return ExitCode.LATER
     if isinstance(error, LedgerError):
         return ExitCode.LEDGER
-    if error.retryable or (isinstance(error, StoreError) and error.code in {"state-held", "store-busy"}):
-        return ExitCode.LATER
     return ExitCode.USAGE if isinstance(error, ConfigError) else ExitCode.FOUND

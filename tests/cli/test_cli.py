@@ -153,13 +153,14 @@ def test_a_run_without_a_peer_keeps_everything_and_says_later(nodes: Nodes) -> N
     state = json.loads(gateway("status", "--config", config, "--json").stdout)
     assert [batch["state"] for batch in state["waiting"]] == ["waiting"]
     batch_id = state["waiting"][0]["batch"]
-    shown = json.loads(gateway("batches", batch_id, "--config", config, "--json").stdout)
+    shown = json.loads(gateway("batches", "show", batch_id, "--config", config, "--json").stdout)
     assert [one["outcome"] for one in shown["tries"]] == ["later"]
     listed = json.loads(gateway("quarantine", "--config", config, "--json").stdout)
     assert [one["code"] for one in listed["by_reason"]] == ["date-invalid"]
     assert gateway("audit", "verify", "--config", config).exit_code == 0
     entries = json.loads(gateway("audit", "show", "--config", config, "--json").stdout)
-    assert [entry["kind"] for entry in entries] == ["genesis", "key.added", "run.closed"]
+    kinds = [entry["kind"] for entry in entries]
+    assert kinds == ["genesis", "key.added", "key.added", "config.changed", "run.closed"], "ours, then the peer's"
 
 
 def test_an_unknown_exchange_is_named_with_those_that_exist(nodes: Nodes) -> None:

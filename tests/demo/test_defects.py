@@ -25,6 +25,9 @@ ELSEWHERE = {
     "element-unexpected",
     "element-not-taken",
     "key-mismatch",
+    "rows-disagree",
+    "rows-few",
+    "rows-many",
 }
 
 

@@ -1,0 +1,121 @@
+"""The receiving side of a node, wired: what peers may send, how it is judged, and where it is listened for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+
+from gateway.app import Gateway
+from gateway.config import ReceiveSettings
+from gateway.delivery.judge import Judge
+from gateway.delivery.receive import Receiver, Sender
+from gateway.errors import ConfigError
+from gateway.exchange.callers import CallerDirectory
+from gateway.exchange.health import build_health
+from gateway.exchange.listener import Listener
+from gateway.exchange.receiver import ReceiverLimits, build_receiver
+from gateway.exchange.tls import server_context
+from gateway.package.certificates import fingerprint
+from gateway.package.forms import Node
+from gateway.package.limits import Limits
+
+__all__ = ["Ready", "open_listener", "open_listeners", "open_receiver"]
+
+Ready = Callable[[], Awaitable[bool]]
+"""Answers ``/readyz``."""
+
+
+def open_receiver(gateway: Gateway) -> Receiver:
+    """What takes peers' batches. Raises ConfigError ``receive-missing`` where the configuration has none."""
+    receive = _settings(gateway)
+    limits = Limits(package_bytes=receive.max_package)
+    senders: dict[str, Sender] = {}
+    for name, catalogs in receive.allow.items():
+        peer = gateway.settings.peers[name]
+        senders[peer.code] = Sender(
+            node=Node(code=peer.code, name=peer.name),
+            trusted=gateway.certificates(peer.certificates),
+            judges={catalog: _judge(gateway, catalog, receive.format) for catalog in catalogs},
+        )
+    return Receiver(
+        database=gateway.database,
+        node=gateway.node,
+        signer=gateway.signer,
+        senders=senders,
+        notary=gateway.notary,
+        holds=gateway.holds,
+        ledgers=gateway.ledgers,
+        ledger_key=gateway.note_signer.verifier,
+        clock=gateway.clock,
+        limits=limits,
+    )
+
+
+def open_listener(gateway: Gateway, ready: Ready | None = None) -> Listener:
+    """The socket that peers send to. Raises as :func:`open_receiver`, and ExchangeError for unusable TLS files."""
+    receive, settings = _settings(gateway), gateway.settings
+    application = build_receiver(
+        open_receiver(gateway),
+        callers=_callers(gateway, receive),
+        clock=gateway.clock,
+        limits=ReceiverLimits(package_bytes=receive.max_package),
+        ready=ready,
+    )
+    host, port = _split(receive.listen)
+    tls = None
+    if receive.tls:
+        keys = settings.document.keys.tls
+        peers = [settings.peers[name] for name in receive.allow]
+        tls = server_context(
+            settings.path(keys.certificate),
+            settings.key_file(keys.private_key),
+            clients=[settings.path(path) for peer in peers for path in peer.tls_certificates],
+            certificate_required=all(peer.token is None for peer in peers),
+        )
+    return Listener(application, host=host, port=port, tls=tls)
+
+
+def open_listeners(gateway: Gateway, ready: Ready) -> list[Listener]:
+    """What a node at work listens on: first for peers where something is received, then for whoever asks after its health."""
+    found = [] if gateway.settings.document.receive is None else [open_listener(gateway, ready)]
+    health = gateway.settings.document.daemon.health
+    if health is not None:
+        host, port = _split(health)
+        found.append(Listener(build_health(ready), host=host, port=port))
+    return found
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _settings(gateway: Gateway) -> ReceiveSettings:
+    if gateway.settings.document.receive is None:
+        raise ConfigError("receive-missing", file=str(gateway.settings.file))
+    return gateway.settings.document.receive
+
+
+def _judge(gateway: Gateway, catalog_id: str, format_id: str) -> Judge:
+    mappings = gateway.mappings
+    catalog, fmt = mappings.catalog(catalog_id), mappings.format(format_id)
+    return Judge(
+        catalog=catalog,
+        document=mappings.document_plan(fmt, catalog),
+        plan=mappings.checking_plan(catalog_id),
+        format_id=fmt.id,
+        format_version=fmt.version,
+        language=gateway.settings.node.language,
+    )
+
+
+def _callers(gateway: Gateway, receive: ReceiveSettings) -> CallerDirectory:
+    certificates: dict[str, str] = {}
+    tokens: dict[str, str] = {}
+    for name in receive.allow:
+        peer = gateway.settings.peers[name]
+        certificates |= {fingerprint(each): peer.code for each in gateway.certificates(peer.tls_certificates)}
+        if peer.token is not None:
+            secret = gateway.settings.secret(peer.token).reveal()
+            tokens[hashlib.sha256(secret.encode()).hexdigest()] = peer.code
+    return CallerDirectory(certificates=certificates, tokens=tokens)
