@@ -11,6 +11,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from gateway.catalog.model import Disclosure
 from gateway.clock import Clock, Ids, instant
 from gateway.config import Settings
 from gateway.config_digest import configured_values
@@ -53,6 +54,7 @@ from gateway.ledger.keys import load_key
 from gateway.ledger.memory import FileHeadMemory
 from gateway.ledger.note import NoteSigner, VerifierKey
 from gateway.ledger.publish import Publisher
+from gateway.mapping.disclosure import Sight
 from gateway.mapping.gate import Gate
 from gateway.mappings import Mappings
 from gateway.package.certificates import Certificate, load_certificates, load_private_key
@@ -278,7 +280,9 @@ class Gateway:
             raise ConfigError("exchange-other-catalog", exchange=name, catalog=chosen.catalog, found=plan.catalog.id)
         fmt = self.mappings.format(chosen.format)
         document = self.mappings.document_plan(fmt, plan.catalog)
-        digest = hashlib.sha256(f"{plan.digest}\n{document.digest}\n".encode()).hexdigest()
+        sight = Sight(catalog=plan.catalog, clearance=Disclosure(self.settings.peers[chosen.peer].clearance))
+        decides = f"{plan.digest}\n{document.digest}\n" + ("" if sight.whole else f"{sight.clearance}\n")
+        digest = hashlib.sha256(decides.encode()).hexdigest()
         async with self.peer(chosen.peer) as peer:
             yield Exchange(
                 name=name,
@@ -296,6 +300,7 @@ class Gateway:
                 guard=Guard(
                     number=chosen.guard.number, share=chosen.guard.share, change_share=chosen.guard.change_share
                 ),
+                sight=sight,
             )
 
     @asynccontextmanager

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from gateway.app import Gateway, read_gateway
 from gateway.catalog.loader import Library
+from gateway.catalog.model import Disclosure
 from gateway.clock import Clock, Ids, instant
 from gateway.config import Settings, inspect_settings
 from gateway.errors import ExchangeError, Finding, Findings, GatewayError, Severity
 from gateway.ledger.memory import FileHeadMemory
+from gateway.mapping.disclosure import Sight
 from gateway.mapping.format_model import Document, Format
 from gateway.mapping.headings import find_columns
 from gateway.mapping.model import SourceMapping
@@ -117,6 +119,10 @@ class _Checks:
                 self._find("check-format-whole", f"{key}.format", name=fmt.id)
             if fmt is None:
                 self._find("check-format-unusable", f"{key}.format", name=exchange.format, known=_names(formats))
+            peer = self._settings.peers.get(exchange.peer)
+            if fmt is not None and peer is not None and exchange.catalog in library.catalogs:
+                sight = Sight(catalog=library.catalogs[exchange.catalog], clearance=Disclosure(peer.clearance))
+                self._sight(key, sight, fmt)
             source = self._settings.sources.get(exchange.source)
             if source is None or not mappings:
                 continue
@@ -126,6 +132,21 @@ class _Checks:
                 self._find("check-mapping-unknown", place, name=source.mapping, known=_names(mappings))
             elif mapping.catalog != exchange.catalog:
                 self._find("check-mapping-other-catalog", key, name=mapping.id, catalog=mapping.catalog)
+
+    def _sight(self, key: str, sight: Sight, fmt: Format) -> None:
+        """What the format demands and its receiver may not see."""
+        for field in sight.hidden_key():
+            facts: dict[str, Any] = {"field": field.name, "zh": field.zh, "en": field.en}
+            facts |= {"clearance": sight.clearance.value, "catalog": sight.catalog.id}
+            self._find("check-clearance-key", f"{key}.catalog", **facts)
+        if sight.catalog.id not in fmt.bindings:
+            return
+        document = self._quietly(lambda: self._gateway.mappings.document_plan(fmt, sight.catalog))
+        for leaf in sight.demanded(document) if document is not None else ():
+            if leaf.field is not None:
+                facts = {"field": leaf.field.name, "zh": leaf.field.zh, "en": leaf.field.en}
+                facts |= {"format": fmt.id, "path": leaf.target, "clearance": sight.clearance.value}
+                self._find("check-clearance-demanded", f"{key}.format", **facts)
 
     def keys(self) -> None:
         """Keys can be read and are ours alone, certificates belong to them and are in their time."""

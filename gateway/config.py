@@ -152,6 +152,7 @@ class PeerSettings(Section):
     retry: RetrySettings = RetrySettings()
     timeout: Duration = timedelta(seconds=60)
     drain_rate: int = Field(default=60, ge=1, le=6000)
+    clearance: Literal["public", "authorised", "government"] = "government"
 
 
 class SqlSourceSettings(Section):

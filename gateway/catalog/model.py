@@ -41,6 +41,15 @@ class Disclosure(StrEnum):
     GOVERNMENT = "government"
     NEVER = "never"
 
+    @property
+    def level(self) -> int:
+        """How far up: 0 for public."""
+        return list(Disclosure).index(self)
+
+    def shows(self, other: Disclosure) -> bool:
+        """Whether somebody cleared for this class may see a field of the class ``other``; what is never disclosed nobody may."""
+        return other is not Disclosure.NEVER and other.level <= self.level
+
 
 class Weight(StrEnum):
     """What a problem does to its record: ``reject`` puts it into quarantine, ``notice`` is reported and it goes on."""

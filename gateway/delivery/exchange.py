@@ -10,6 +10,7 @@ from gateway.catalog.model import Catalog
 from gateway.delivery.core import Retry
 from gateway.delivery.guard import Guard
 from gateway.exchange.port import Transport
+from gateway.mapping.disclosure import Sight
 from gateway.mapping.document import DocumentPlan
 from gateway.mapping.gate import Gate
 from gateway.mapping.plan import RecordPlan
@@ -56,7 +57,8 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One exchange (交换任务), ready to run. ``mapping_digest`` is SHA-256 (hex) over everything that decides what goes out."""
+    """One exchange (交换任务), ready to run. ``mapping_digest`` is SHA-256 (hex) over everything that decides what goes out,
+    ``sight`` what its receiver may see."""
 
     name: str
     catalog: Catalog
@@ -71,3 +73,4 @@ class Exchange:
     batch_size: int
     mapping_digest: str
     guard: Guard
+    sight: Sight

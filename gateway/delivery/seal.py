@@ -19,6 +19,7 @@ from gateway.delivery.exchange import Exchange
 from gateway.delivery.resend import as_sent
 from gateway.errors import MappingError
 from gateway.mapping.canonical import decode
+from gateway.mapping.disclosure import Sight
 from gateway.mapping.problems import PROBLEMS, no_problems
 from gateway.memory import give_back
 from gateway.package.batch import BuiltBatch, build_batch
@@ -73,7 +74,7 @@ class Sealer:
         with self._database.read() as conn:
             stored = records.fetch(conn, numbers)
         bodies, problems = self._render(exchange, stored)
-        lines = [(record, line) for record in stored if (line := _line(record, bodies)) is not None]
+        lines = [(record, line) for record in stored if (line := _line(record, bodies, exchange.sight)) is not None]
         return self._seal(exchange, run_id, stored, lines, problems)
 
     def seal_as_sent(self, exchange: Exchange, run_id: str, numbers: Sequence[int]) -> Sealed:
@@ -130,14 +131,22 @@ class Sealer:
 
     @staticmethod
     def _render(exchange: Exchange, stored: Sequence[records.StoredRecord]) -> tuple[dict[str, str], pl.DataFrame]:
-        """Body by key for every record that the format can carry, and why the others cannot."""
+        """Body by key for every record that the format can carry and its receiver may see, and why the others cannot.
+
+        Nothing that the receiver may not see gets beyond this place. Raises MappingError ``key-above-clearance``.
+        """
+        if exchange.sight.hidden_key():
+            raise MappingError("key-above-clearance", catalog=exchange.catalog.id, clearance=exchange.sight.clearance)
         upserts = [record for record in stored if record.op == Operation.UPSERT]
         if not upserts:
             return {}, pl.DataFrame(schema=PROBLEMS)
         keys = pl.Series("@key", [record.key for record in upserts], dtype=pl.String)
+        refused = exchange.sight.refused(keys)
         frame = decode([record.content for record in upserts], exchange.catalog).with_columns(keys, keys.alias("@row"))
-        rendered = exchange.document.render(frame)
-        return dict(rendered.frame.select("@key", "body").iter_rows()), rendered.problems
+        frame = frame.filter(~pl.col("@key").is_in(refused["@key"].implode()))
+        rendered = exchange.document.render(exchange.sight.apply(frame))
+        bodies = dict(rendered.frame.select("@key", "body").iter_rows())
+        return bodies, pl.concat([refused, rendered.problems])
 
     def _build(
         self, exchange: Exchange, lines: Sequence[tuple[records.StoredRecord, bytes]]
@@ -246,8 +255,8 @@ class Sealer:
             shares.seal(conn, exchange.name, header.batch_id, [(record.id, record.version) for record in sealed])
 
 
-def _line(record: records.StoredRecord, bodies: Mapping[str, str]) -> bytes | None:
-    """The record's line in a batch; None when the format cannot carry it."""
+def _line(record: records.StoredRecord, bodies: Mapping[str, str], sight: Sight) -> bytes | None:
+    """The record's line in a batch; None when the format cannot carry it, or the receiver may not see its key."""
     op = Operation(record.op)
     if op is not Operation.UPSERT:
         return record_line(record.key, record.version, op, reason=Reason(code=record.reason or op.value))

@@ -51,6 +51,7 @@ CODES: Final = frozenset(
         "pattern-mismatch",
         "key-missing",
         "key-duplicate",
+        "key-personal",
         "column-unreadable",
         "schema-violation",
         "version-conflict",
