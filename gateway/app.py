@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway.catalog.model import Disclosure
 from gateway.clock import Clock, Ids, instant
-from gateway.config import Settings
+from gateway.config import RecordsSourceSettings, Settings
 from gateway.config_digest import configured_values
 from gateway.config_keys import keys_trusted, read_certificates
 from gateway.config_ledger import AuthoritySettings
@@ -24,6 +24,7 @@ from gateway.delivery.decisions import Decisions
 from gateway.delivery.dispatch import Dispatcher
 from gateway.delivery.exchange import Exchange, Peer, Route, receiver_of, route_of
 from gateway.delivery.guard import Guard
+from gateway.delivery.held_records import HeldRecords
 from gateway.delivery.holds import Holds
 from gateway.delivery.keyring import (
     certificate_key,
@@ -56,6 +57,7 @@ from gateway.ledger.note import NoteSigner, VerifierKey
 from gateway.ledger.publish import Publisher
 from gateway.mapping.disclosure import Sight
 from gateway.mapping.gate import Gate
+from gateway.mapping.plan import RecordPlan
 from gateway.mappings import Mappings
 from gateway.package.certificates import Certificate, load_certificates, load_private_key
 from gateway.package.cms import Signer
@@ -265,7 +267,23 @@ class Gateway:
 
     def source(self, name: str) -> Source:
         """A source of the configuration. Raises ConfigError, Findings."""
-        return build_source(self.settings, name, self.mappings, self.clock)
+        chosen = self.settings.sources[name]
+        if isinstance(chosen, RecordsSourceSettings):
+            codes = [self.settings.peers[peer].code for peer in chosen.peers]
+            return HeldRecords(
+                name=name,
+                database=self.journal,
+                catalog=self.mappings.catalog(chosen.catalog),
+                routes=[route_of(code, chosen.catalog, self.node.code) for code in codes],
+            )
+        return build_source(self.settings, name, chosen, self.mappings, self.clock)
+
+    def record_plan(self, source: str) -> RecordPlan:
+        """How rows of a source become records; what peers sent is checked alone. Raises ConfigError, Findings."""
+        chosen = self.settings.sources[source]
+        if isinstance(chosen, RecordsSourceSettings):
+            return self.mappings.checking_plan(chosen.catalog)
+        return self.mappings.record_plan(chosen.mapping)
 
     @asynccontextmanager
     async def exchange(self, name: str) -> AsyncIterator[Exchange]:
@@ -275,7 +293,7 @@ class Gateway:
         except KeyError:
             known = ", ".join(self.settings.exchanges) or "-"
             raise ConfigError("exchange-unknown", exchange=name, known=known) from None
-        plan = self.mappings.record_plan(self.settings.sources[chosen.source].mapping)
+        plan = self.record_plan(chosen.source)
         if plan.catalog.id != chosen.catalog:
             raise ConfigError("exchange-other-catalog", exchange=name, catalog=chosen.catalog, found=plan.catalog.id)
         fmt = self.mappings.format(chosen.format)

@@ -16,7 +16,7 @@ from gateway.app import Gateway, read_gateway
 from gateway.catalog.loader import Library
 from gateway.catalog.model import Disclosure
 from gateway.clock import Clock, Ids, instant
-from gateway.config import Settings, inspect_settings
+from gateway.config import RecordsSourceSettings, Settings, inspect_settings
 from gateway.errors import ExchangeError, Finding, Findings, GatewayError, Severity
 from gateway.ledger.memory import FileHeadMemory
 from gateway.mapping.disclosure import Sight
@@ -126,6 +126,10 @@ class _Checks:
             source = self._settings.sources.get(exchange.source)
             if source is None or not mappings:
                 continue
+            if isinstance(source, RecordsSourceSettings):
+                if source.catalog != exchange.catalog:
+                    self._find("check-records-other-catalog", key, name=exchange.source, catalog=source.catalog)
+                continue
             mapping = mappings.get(source.mapping)
             if mapping is None:
                 place = f"sources.{exchange.source}.mapping"
@@ -198,10 +202,21 @@ class _Checks:
         """Every source answers and has the columns that its mapping names."""
         mappings = self._quietly(lambda: self._gateway.mappings.sources) or {}
         for name, chosen in self._settings.sources.items():
+            if isinstance(chosen, RecordsSourceSettings):
+                self._received(name, chosen)
+                continue
             mapping = mappings.get(chosen.mapping)
             if mapping is None:
                 continue  # told with the mappings
             self._tried(partial(self._probe, name, mapping), f"sources.{name}")
+
+    def _received(self, name: str, chosen: RecordsSourceSettings) -> None:
+        """What is passed on must be able to come."""
+        receive = self._settings.document.receive
+        allowed = receive.allow if receive is not None else {}
+        for peer in chosen.peers:
+            if chosen.catalog not in allowed.get(peer, ()):
+                self._find("check-records-not-received", f"sources.{name}", peer=peer, catalog=chosen.catalog)
 
     def _probe(self, name: str, mapping: SourceMapping) -> None:
         source = self._gateway.source(name)

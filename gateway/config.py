@@ -48,6 +48,7 @@ __all__ = [
     "NodeSettings",
     "PeerSettings",
     "ReceiveSettings",
+    "RecordsSourceSettings",
     "RetrySettings",
     "SecretReference",
     "Settings",
@@ -189,7 +190,16 @@ class ExcelSourceSettings(Section):
     complete: bool = False
 
 
-SourceSettings = Annotated[SqlSourceSettings | CsvSourceSettings | ExcelSourceSettings, Field(discriminator="kind")]
+class RecordsSourceSettings(Section):
+    """``[sources.NAME]`` with ``kind = "records"``: what ``peers`` sent us of a catalog, to be passed on."""
+
+    kind: Literal["records"]
+    catalog: str
+    peers: tuple[str, ...] = Field(min_length=1)
+
+
+_AnySource = SqlSourceSettings | CsvSourceSettings | ExcelSourceSettings | RecordsSourceSettings
+SourceSettings = Annotated[_AnySource, Field(discriminator="kind")]
 
 
 class GuardSettings(Section):
@@ -267,7 +277,7 @@ class Settings:
         return self.document.peers
 
     @property
-    def sources(self) -> Mapping[str, SqlSourceSettings | CsvSourceSettings | ExcelSourceSettings]:
+    def sources(self) -> Mapping[str, _AnySource]:
         """Where rows are read, by name."""
         return self.document.sources
 
@@ -359,7 +369,7 @@ def inspect_settings(file: Path) -> tuple[Settings | None, tuple[Finding, ...]]:
 
 def _finding(file: str, detail: ErrorDetails) -> Finding:
     """One pydantic error as a finding. The value itself is never shown: it may be a secret in the wrong place."""
-    key = ".".join(str(part) for part in detail["loc"] if part not in {"sql", "csv", "excel"})
+    key = ".".join(str(part) for part in detail["loc"] if part not in {"sql", "csv", "excel", "records"})
     facts = dict(detail.get("ctx") or {})
     match detail["type"]:
         case "config":
@@ -396,6 +406,10 @@ def _references(settings: Settings) -> list[Finding]:
         unknown(f"exchanges.{name}.source", exchange.source, settings.sources)
         unknown(f"exchanges.{name}.peer", exchange.peer, settings.peers)
         peer = settings.peers.get(exchange.peer)
+        read = settings.sources.get(exchange.source)
+        if isinstance(read, RecordsSourceSettings) and exchange.peer in read.peers:
+            facts = {"peer": exchange.peer, "source": exchange.source}
+            findings.append(Finding(code="config-records-back", file=file, key=f"exchanges.{name}.peer", facts=facts))
         if peer is not None and peer.url is None:
             findings.append(Finding(code="config-peer-without-url", file=file, key=f"peers.{exchange.peer}.url"))
         findings += [
@@ -406,6 +420,9 @@ def _references(settings: Settings) -> list[Finding]:
     for name, source in settings.sources.items():
         if isinstance(source, SqlSourceSettings) and source.mode == "cursor" and source.cursor is None:
             findings.append(Finding(code="config-cursor-missing", file=file, key=f"sources.{name}.cursor"))
+        if isinstance(source, RecordsSourceSettings):
+            for number, peer_name in enumerate(source.peers):
+                unknown(f"sources.{name}.peers.{number}", peer_name, settings.peers)
     receive = settings.document.receive
     for name in receive.allow if receive else ():
         unknown(f"receive.allow.{name}", name, settings.peers)

@@ -13,12 +13,14 @@ from gateway.sources.port import Source
 from gateway.sources.sql import SqlSource
 from gateway.sources.template import Template
 
-__all__ = ["build_source"]
+__all__ = ["OwnSource", "build_source"]
+
+OwnSource = SqlSourceSettings | CsvSourceSettings | ExcelSourceSettings
+"""Settings of a source whose rows are this organisation's own."""
 
 
-def build_source(settings: Settings, name: str, mappings: Mappings, clock: Clock) -> Source:
+def build_source(settings: Settings, name: str, chosen: OwnSource, mappings: Mappings, clock: Clock) -> Source:
     """The source called ``name``. Raises ConfigError when a secret is missing, Findings when its mapping cannot be used."""
-    chosen = settings.sources[name]
     match chosen:
         case SqlSourceSettings():
             return SqlSource(

@@ -56,8 +56,9 @@ def test_every_key_of_the_example_is_a_real_key(lay: Lay) -> None:
     for line in EXAMPLE.read_text("utf-8").splitlines():
         stripped = line.removeprefix("# ")
         is_key = line.startswith("# ") and "=" in stripped and stripped.split("=")[0].strip().replace("_", "").isalnum()
-        lines.append(stripped if is_key else line)
-    text = "\n".join(lines).replace("county = [", "province = [")
+        is_section = line.startswith("# [") and "]" in stripped.partition("#")[0]
+        lines.append(stripped if is_key or is_section else line)
+    text = "\n".join(lines).replace("county = [", "province = [").replace('["county"]', '["province"]')
     _, findings = inspect_settings(lay(text))
     assert [finding for finding in findings if finding.code != "config-file-missing"] == []
 

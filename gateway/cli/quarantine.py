@@ -155,7 +155,8 @@ def _why(closed_why: str | None) -> str | None:
 def _told(gateway: Gateway, conn: Connection, case: StoredCase, *, reveal: bool) -> dict[str, Any]:
     catalog, source = _catalog_of(gateway, case.exchange), gateway.settings.exchanges[case.exchange].source
     if case.stage is Stage.SOURCE:
-        clear = clear_columns(gateway.mappings.record_plan(gateway.settings.sources[source].mapping))
+        plan = gateway.record_plan(source)
+        clear = clear_fields(catalog) if plan.mapping is None else clear_columns(plan)
     else:
         clear = clear_fields(catalog)
     keys = [] if case.key is None else [case.key]
@@ -264,9 +265,9 @@ def _export(
 
 def _part(gateway: Gateway, exchange: str) -> Part:
     catalog = _catalog_of(gateway, exchange)
-    mapping = gateway.mappings.source_mapping(
-        gateway.settings.sources[gateway.settings.exchanges[exchange].source].mapping
-    )
+    mapping = gateway.record_plan(gateway.settings.exchanges[exchange].source).mapping
+    if mapping is None:
+        return Part(exchange=exchange, catalog=catalog, columns=[item.name for item in catalog.fields])
     return Part(exchange=exchange, catalog=catalog, columns=mapping.headings or mapping.columns())
 
 

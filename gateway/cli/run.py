@@ -18,6 +18,8 @@ from gateway.clock import RandomIds, SystemClock
 from gateway.config import Settings, load_settings
 from gateway.control import perform
 from gateway.daemon import serve
+from gateway.delivery.held_records import HeldRecords
+from gateway.delivery.onward import preview_onward
 from gateway.delivery.preview import Preview, preview
 from gateway.errors import ConfigError, error_from_json
 from gateway.logs import configure
@@ -80,6 +82,8 @@ def _preview(settings: Settings, names: list[str], *, full: bool) -> list[Previe
 
     async def one(gateway: Gateway, name: str) -> Preview:
         async with gateway.exchange(name) as exchange:
+            if isinstance(exchange.source, HeldRecords):
+                return await asyncio.to_thread(preview_onward, gateway.journal, exchange, exchange.source, full=full)
             return await asyncio.to_thread(preview, gateway.journal, exchange, full=full)
 
     with read_gateway(settings, clock=SystemClock(), ids=RandomIds()) as gateway:

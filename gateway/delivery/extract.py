@@ -30,7 +30,7 @@ from gateway.store import quarantine, records, runs
 from gateway.store.database import Database
 from gateway.store.quarantine import Stage
 
-__all__ = ["Extracted", "extract", "take_back"]
+__all__ = ["Extracted", "deadlines", "extract", "take_back"]
 
 VANISHED = "vanished-at-source"
 _AT_ONCE = 10_000
@@ -144,7 +144,7 @@ class _Taking:
         self._source = exchange.source.name
         self._run_id = run_id
         self._clock = clock
-        self._deadline = _deadlines(working_days, exchange.catalog.deadline.working_days)
+        self._deadline = deadlines(working_days, exchange.catalog.deadline.working_days)
         self._fields = exchange.plan.fields_by_column()
         self.found = Extracted()
 
@@ -268,7 +268,9 @@ class _Taking:
         self.found.noticed_by.update(dict(noticed.iter_rows()))
 
 
-def _deadlines(working_days: WorkingDays, count: int) -> Callable[[date | None], str | None]:
+def deadlines(working_days: WorkingDays, count: int) -> Callable[[date | None], str | None]:
+    """The last day for sharing what was decided on a day, ``count`` working days later; none for what has no date."""
+
     @lru_cache(maxsize=4096)  # the decisions of a chunk share few dates
     def deadline(decided: date | None) -> str | None:
         return None if decided is None else working_days.add(decided, count).isoformat()

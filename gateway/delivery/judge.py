@@ -127,7 +127,13 @@ def _compared(
             return Result.UNCHANGED, None, None
         return Result.REJECTED, _rejected(record, "version-conflict", "", ""), None
     row = InboxRow(
-        key=record.key, version=record.version, op=record.op.value, digest=digest, body=record.body, content=content
+        key=record.key,
+        version=record.version,
+        op=record.op.value,
+        digest=digest,
+        body=record.body,
+        content=content,
+        reason=None if record.reason is None else record.reason.code,
     )
     if record.op is not Operation.UPSERT:
         return Result.WITHDRAWN, None, row

@@ -20,8 +20,10 @@ from gateway.delivery.dispatch import Dispatcher
 from gateway.delivery.exchange import Exchange, Progress
 from gateway.delivery.extract import Extracted, extract, take_back
 from gateway.delivery.guard import MassChange
+from gateway.delivery.held_records import HeldRecords
 from gateway.delivery.holds import Holds, Work
 from gateway.delivery.notary import Notary
+from gateway.delivery.onward import take_over
 from gateway.delivery.seal import Sealer
 from gateway.delivery.statement import Answered, Statement
 from gateway.errors import DeliveryError, GatewayError
@@ -149,16 +151,7 @@ class Runner:
             found = (
                 Extracted()
                 if order.resend
-                else await asyncio.to_thread(
-                    extract,
-                    self._database,
-                    exchange,
-                    run_id,
-                    working_days=self._working_days,
-                    clock=self._clock,
-                    progress=tell,
-                    full=order.full,
-                )
+                else await asyncio.to_thread(self._extract, exchange, run_id, tell, full=order.full)
             )
             if order.resend is None:
                 self._guard(exchange, order, len(found.vanished))
@@ -197,6 +190,14 @@ class Runner:
             if not opened:
                 return None
             return _Opening(ids=None if order.resend is None else order.resend.prepare(conn, run_id))
+
+    def _extract(self, exchange: Exchange, run_id: str, tell: Progress, *, full: bool) -> Extracted:
+        days, clock = self._working_days, self._clock
+        if isinstance(source := exchange.source, HeldRecords):
+            return take_over(
+                self._database, exchange, source, run_id, working_days=days, clock=clock, progress=tell, full=full
+            )
+        return extract(self._database, exchange, run_id, working_days=days, clock=clock, progress=tell, full=full)
 
     async def _failed(self, exchange: Exchange, run_id: str, error: GatewayError, progress: Progress) -> None:
         figures: dict[str, object] = {"error": error.code}

@@ -52,6 +52,7 @@ CODES: Final = frozenset(
         "key-missing",
         "key-duplicate",
         "key-personal",
+        "key-of-another-sender",
         "column-unreadable",
         "schema-violation",
         "version-conflict",

@@ -56,7 +56,7 @@ class InboxBatch:
 
 class InboxRow(NamedTuple):
     """A record version to take. ``body`` and ``content`` (canonical JSON) are None for withdraw and stop-share; ``digest`` is SHA-256 of
-    the body's bytes, of nothing when there is none."""
+    the body's bytes, of nothing when there is none. ``reason`` is the code of why a record is taken back."""
 
     key: str
     version: int
@@ -64,6 +64,7 @@ class InboxRow(NamedTuple):
     digest: bytes
     body: bytes | None
     content: str | None
+    reason: str | None = None
 
 
 class InboxHeld(NamedTuple):
@@ -147,12 +148,25 @@ def apply(conn: Connection, route: str, rows: Sequence[InboxRow], *, batch_id: s
     """
     written = execute_many(
         conn,
-        "INSERT INTO inbox_record (route, key, key_hash, version, op, digest, batch_id, changed_at, body, content) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (route, key) DO UPDATE SET version = excluded.version, "
+        "INSERT INTO inbox_record (route, key, key_hash, version, op, digest, batch_id, changed_at, body, content, reason) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (route, key) DO UPDATE SET version = excluded.version, "
         "op = excluded.op, digest = excluded.digest, batch_id = excluded.batch_id, changed_at = excluded.changed_at, "
-        "body = excluded.body, content = excluded.content WHERE excluded.version > inbox_record.version",
+        "body = excluded.body, content = excluded.content, reason = excluded.reason "
+        "WHERE excluded.version > inbox_record.version",
         [
-            (route, row.key, key_hash(row.key), row.version, row.op, row.digest, batch_id, at, row.body, row.content)
+            (
+                route,
+                row.key,
+                key_hash(row.key),
+                row.version,
+                row.op,
+                row.digest,
+                batch_id,
+                at,
+                row.body,
+                row.content,
+                row.reason,
+            )
             for row in rows
         ],
     )

@@ -19,6 +19,7 @@ __all__ = [
     "Held",
     "NewRecord",
     "StoredRecord",
+    "TakenBack",
     "add",
     "change",
     "counts",
@@ -27,6 +28,7 @@ __all__ = [
     "present",
     "raise_versions",
     "take_back",
+    "take_back_as",
 ]
 
 
@@ -40,23 +42,37 @@ class Held(NamedTuple):
 
 
 class NewRecord(NamedTuple):
-    """A record met for the first time. ``content`` is canonical JSON, ``digest`` its 32 bytes, ``deadline`` a day ``YYYY-MM-DD``."""
+    """A record met for the first time. ``content`` is canonical JSON, ``digest`` its 32 bytes, ``deadline`` a day ``YYYY-MM-DD``.
+
+    ``version`` is above 1 for a record that another node owns and has changed before it came to us.
+    """
 
     key: str
     digest: bytes
     content: str
     unit: str | None
     deadline: str | None
+    version: int = 1
 
 
 class ChangedRecord(NamedTuple):
-    """New content for a record that is held."""
+    """New content for a record that is held. ``least`` is the version that it has at its owner: ours is not below it."""
 
     id: int
     digest: bytes
     content: str
     unit: str | None
     deadline: str | None
+    least: int = 0
+
+
+class TakenBack(NamedTuple):
+    """A record that its owner took back: ``op`` and the code ``reason`` are the owner's; ``least`` as in :class:`ChangedRecord`."""
+
+    id: int
+    op: str
+    reason: str | None
+    least: int
 
 
 class StoredRecord(NamedTuple):
@@ -85,7 +101,7 @@ def held(conn: Connection, catalog: str, source: str, keys: Sequence[str]) -> di
 
 
 def add(conn: Connection, rows: Sequence[NewRecord], *, catalog: str, source: str, run_id: str, at: str) -> list[int]:
-    """Store records at version 1, to be shared; returns their ids in order.
+    """Store records, to be shared; returns their ids in order.
 
     A key that is held already, or twice in ``rows``, ends the transaction with StoreError ``store-constraint``.
     """
@@ -93,10 +109,10 @@ def add(conn: Connection, rows: Sequence[NewRecord], *, catalog: str, source: st
     execute_many(
         conn,
         "INSERT INTO record (id, catalog, source, key, version, digest, op, unit, deadline, run_id, changed_at) "
-        "VALUES (?, ?, ?, ?, 1, ?, 'upsert', ?, ?, ?, ?)",
+        "VALUES (?, ?, ?, ?, ?, ?, 'upsert', ?, ?, ?, ?)",
         [
-            (number, catalog, source, key, digest, unit, deadline, run_id, at)
-            for number, (key, digest, _, unit, deadline) in zip(ids, rows, strict=True)
+            (number, catalog, source, key, version, digest, unit, deadline, run_id, at)
+            for number, (key, digest, _, unit, deadline, version) in zip(ids, rows, strict=True)
         ],
     )
     execute_many(
@@ -123,9 +139,12 @@ def change(conn: Connection, rows: Sequence[ChangedRecord], *, run_id: str, at: 
     """
     execute_many(
         conn,
-        "UPDATE record SET version = version + 1, digest = ?, op = 'upsert', reason = NULL, unit = ?, deadline = ?, "
-        "run_id = ?, changed_at = ? WHERE id = ?",
-        [(digest, unit, deadline, run_id, at, number) for number, digest, _, unit, deadline in rows],
+        "UPDATE record SET version = CASE WHEN version >= ? THEN version + 1 ELSE ? END, digest = ?, op = 'upsert', reason = NULL, "
+        "unit = ?, deadline = ?, run_id = ?, changed_at = ? WHERE id = ?",
+        [
+            (least, least, digest, unit, deadline, run_id, at, number)
+            for number, digest, _, unit, deadline, least in rows
+        ],
     )
     execute_many(
         conn, "UPDATE record_content SET content = ? WHERE record_id = ?", [(row.content, row.id) for row in rows]
@@ -143,6 +162,19 @@ def take_back(conn: Connection, ids: Sequence[int], *, op: str, reason: str, run
         "WHERE op <> ? AND id IN (*)",
         (op, reason, run_id, at, op),
         ids,
+    )
+
+
+def take_back_as(conn: Connection, rows: Sequence[TakenBack], *, run_id: str, at: str) -> int:
+    """Take records back as their owner did, each with its own operation and reason; returns how many it changed.
+
+    Those that are under that operation already stay as they are.
+    """
+    return execute_many(
+        conn,
+        "UPDATE record SET version = CASE WHEN version >= ? THEN version + 1 ELSE ? END, op = ?, reason = ?, run_id = ?, "
+        "changed_at = ? WHERE id = ? AND op <> ?",
+        [(row.least, row.least, row.op, row.reason, run_id, at, row.id, row.op) for row in rows],
     )
 
 

@@ -34,6 +34,7 @@ from gateway.store.evidence_tables import (
     setting,
     tile,
 )
+from gateway.store.level_tables import feedback, feedback_taken, origin
 from gateway.store.states import State
 from gateway.store.terms import Identity, metadata, one_of
 
@@ -45,11 +46,14 @@ __all__ = [
     "checkpoint",
     "cosignature",
     "entry",
+    "feedback",
+    "feedback_taken",
     "inbox_batch",
     "inbox_record",
     "ledger_head",
     "legal_hold",
     "metadata",
+    "origin",
     "outside",
     "package",
     "pause",
@@ -344,7 +348,9 @@ inbox_record = Table(
     Column("changed_at", Text, nullable=False),
     Column("body", LargeBinary),
     Column("content", Text),
+    Column("reason", Text),  # the code of why it was taken back
     PrimaryKeyConstraint("route", "key"),
     one_of("op", OPS),
     Index("ix_inbox_record_buckets", "route", "key_hash", "version"),
+    Index(None, "batch_id", "key"),  # what a batch brought and no later one changed
 )

@@ -115,7 +115,7 @@ class Sending:
         with self.stored.own(count), self._gateway.database.begin() as conn:
             ids = records.add(conn, rows, catalog=exchange.catalog.id, source=SOURCE, run_id=self._run, at=self._at)
             quarantine.close_keys(conn, keys, exchange=exchange.name, source=SOURCE, stage=Stage.SOURCE, at=self._at)
-        plain = [(key, digest, content) for key, digest, content, _, _ in rows]
+        plain = [(key, digest, content) for key, digest, content, *_ in rows]
         with self.stored.other(count):
             self._bare.keep(plain)
         return ids
