@@ -45,6 +45,7 @@ from gateway.delivery.showing import ShowingTransport
 from gateway.delivery.witness import Witnesses
 from gateway.errors import ConfigError, StoreError
 from gateway.exchange.port import Transport
+from gateway.exchange.recorder import Recorder
 from gateway.exchange.secret import Secret
 from gateway.exchange.service import ServiceLimits, ServiceTransport
 from gateway.exchange.timestamp import Authority
@@ -56,7 +57,6 @@ from gateway.ledger.memory import FileHeadMemory
 from gateway.ledger.note import NoteSigner, VerifierKey
 from gateway.ledger.publish import Publisher
 from gateway.mapping.disclosure import Sight
-from gateway.mapping.gate import Gate
 from gateway.mapping.plan import RecordPlan
 from gateway.mappings import Mappings
 from gateway.package.certificates import Certificate, load_certificates, load_private_key
@@ -64,6 +64,7 @@ from gateway.package.cms import Signer
 from gateway.package.forms import Node
 from gateway.source_settings import build_source
 from gateway.sources.port import Source
+from gateway.store import batches
 from gateway.store.database import Database
 from gateway.store.entries import DurableLog
 from gateway.store.lock import hold
@@ -296,10 +297,9 @@ class Gateway:
         plan = self.record_plan(chosen.source)
         if plan.catalog.id != chosen.catalog:
             raise ConfigError("exchange-other-catalog", exchange=name, catalog=chosen.catalog, found=plan.catalog.id)
-        fmt = self.mappings.format(chosen.format)
-        document = self.mappings.document_plan(fmt, plan.catalog)
+        writing = self.mappings.writing(chosen.format, plan.catalog)
         sight = Sight(catalog=plan.catalog, clearance=Disclosure(self.settings.peers[chosen.peer].clearance))
-        decides = f"{plan.digest}\n{document.digest}\n" + ("" if sight.whole else f"{sight.clearance}\n")
+        decides = f"{plan.digest}\n{writing.bodies.digest}\n" + ("" if sight.whole else f"{sight.clearance}\n")
         digest = hashlib.sha256(decides.encode()).hexdigest()
         async with self.peer(chosen.peer) as peer:
             yield Exchange(
@@ -307,10 +307,10 @@ class Gateway:
                 catalog=plan.catalog,
                 source=self.source(chosen.source),
                 plan=plan,
-                document=document,
-                gate=Gate(fmt),
-                format_id=fmt.id,
-                format_version=fmt.version,
+                document=writing.bodies,
+                gate=writing.gate,
+                format_id=writing.format_id,
+                format_version=writing.format_version,
                 peer=peer,
                 route=route_of(self.node.code, plan.catalog.id, peer.node.code),
                 batch_size=chosen.batch_size,
@@ -352,11 +352,14 @@ class Gateway:
 
     def _peer(self, name: str) -> Peer:
         chosen = self.settings.peers[name]
-        retry = chosen.retry
+        retry, taken_down = chosen.retry, chosen.feedback == "taken-down"
         return Peer(
             name=name,
             node=Node(code=chosen.code, name=chosen.name),
-            trusted=self.certificates(chosen.certificates),
+            trusted=self.certificates(
+                [self.settings.document.keys.signing.certificate] if taken_down else chosen.certificates
+            ),
+            taken_down=taken_down,
             transport=self._showing(name),
             retry=Retry(
                 attempts=retry.attempts,
@@ -367,6 +370,16 @@ class Gateway:
             ),
             drain_rate=chosen.drain_rate,
         )
+
+    def recorder(self, name: str) -> Recorder:
+        """What takes a peer's unsigned feedback down in receipts sealed by us."""
+        chosen = self.settings.peers[name]
+        return Recorder(receiver=Node(code=chosen.code, name=chosen.name), signer=self.signer, clock=self.clock)
+
+    def package_of(self, batch_id: str) -> bytes:
+        """The sealed bytes of a batch of ours. Raises StoreError."""
+        with self.database.read() as conn:
+            return batches.package_bytes(conn, batch_id)
 
     def _showing(self, name: str) -> Transport:
         """The way to a peer, with our ledger shown beside every package; where there is no journal nothing is sent."""

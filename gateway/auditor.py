@@ -119,7 +119,8 @@ def entry_rows(gateway: Gateway, wanted: Wanted, start: int) -> Iterator[dict[st
 
 def _signers(gateway: Gateway) -> dict[str, tuple[Certificate, ...]]:
     """The certificates of our peers, by their codes, as a person pinned them; our own are in the ledger."""
-    return {peer.code: gateway.certificates(peer.certificates) for peer in gateway.settings.peers.values()}
+    peers = gateway.settings.peers.values()
+    return {peer.code: gateway.certificates(peer.certificates) for peer in peers if peer.certificates}
 
 
 def prove(gateway: Gateway, *, batch_id: str | None = None, key: str | None = None) -> Proof:

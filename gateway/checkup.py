@@ -20,9 +20,10 @@ from gateway.config import RecordsSourceSettings, Settings, inspect_settings
 from gateway.errors import ExchangeError, Finding, Findings, GatewayError, Severity
 from gateway.ledger.memory import FileHeadMemory
 from gateway.mapping.disclosure import Sight
-from gateway.mapping.format_model import Document, Format
+from gateway.mapping.format_model import Document, Format, WhenEmpty
 from gateway.mapping.headings import find_columns
 from gateway.mapping.model import SourceMapping
+from gateway.mapping.sheet_model import SheetFormat
 from gateway.mappings import Mappings
 from gateway.package.certificates import days_left, load_certificates, load_private_key
 
@@ -98,14 +99,18 @@ class _Checks:
             return
         mappings = self._quietly(lambda: self._gateway.mappings.sources) or {}
         names = self._gateway.mappings.format_names()
-        formats = {name: self._quietly(partial(self._gateway.mappings.format, name)) for name in names}
+        formats = {name: self._quietly(partial(self._format, name)) for name in names}
         self._exchanges(library, mappings, {name: fmt for name, fmt in formats.items() if fmt is not None})
         today = self._clock.now().astimezone(self._settings.node.time_zone).date()
         if library.working_days.assumed(today):
             self._find("check-calendar-assumed", "codelists/working-days.csv", Severity.WARNING, year=today.year)
 
+    def _format(self, name: str) -> Format | SheetFormat:
+        mappings = self._gateway.mappings
+        return mappings.sheet_format(name) if mappings.is_sheet_format(name) else mappings.format(name)
+
     def _exchanges(
-        self, library: Library, mappings: Mapping[str, SourceMapping], formats: Mapping[str, Format]
+        self, library: Library, mappings: Mapping[str, SourceMapping], formats: Mapping[str, Format | SheetFormat]
     ) -> None:
         for name, exchange in self._settings.exchanges.items():
             key = f"exchanges.{name}"
@@ -113,9 +118,12 @@ class _Checks:
             if exchange.catalog not in library.catalogs:
                 known = _names(library.catalogs)
                 self._find("check-catalog-unknown", f"{key}.catalog", name=exchange.catalog, known=known)
-            elif fmt is not None and exchange.catalog not in fmt.bindings:
+            elif fmt is not None and exchange.catalog not in _catalogs(fmt):
                 self._find("check-format-without-catalog", f"{key}.format", name=fmt.id, catalog=exchange.catalog)
-            if fmt is not None and fmt.document is Document.WHOLE:
+            elif fmt is not None and not isinstance(fmt, Format):
+                catalog = library.catalogs[exchange.catalog]
+                self._tried(partial(self._gateway.mappings.writing, fmt.id, catalog), f"{key}.format")
+            if isinstance(fmt, Format) and fmt.document is Document.WHOLE:
                 self._find("check-format-whole", f"{key}.format", name=fmt.id)
             if fmt is None:
                 self._find("check-format-unusable", f"{key}.format", name=exchange.format, known=_names(formats))
@@ -137,12 +145,15 @@ class _Checks:
             elif mapping.catalog != exchange.catalog:
                 self._find("check-mapping-other-catalog", key, name=mapping.id, catalog=mapping.catalog)
 
-    def _sight(self, key: str, sight: Sight, fmt: Format) -> None:
+    def _sight(self, key: str, sight: Sight, fmt: Format | SheetFormat) -> None:
         """What the format demands and its receiver may not see."""
         for field in sight.hidden_key():
             facts: dict[str, Any] = {"field": field.name, "zh": field.zh, "en": field.en}
             facts |= {"clearance": sight.clearance.value, "catalog": sight.catalog.id}
             self._find("check-clearance-key", f"{key}.catalog", **facts)
+        if not isinstance(fmt, Format):
+            self._sight_of_columns(key, sight, fmt)
+            return
         if sight.catalog.id not in fmt.bindings:
             return
         document = self._quietly(lambda: self._gateway.mappings.document_plan(fmt, sight.catalog))
@@ -151,6 +162,16 @@ class _Checks:
                 facts = {"field": leaf.field.name, "zh": leaf.field.zh, "en": leaf.field.en}
                 facts |= {"format": fmt.id, "path": leaf.target, "clearance": sight.clearance.value}
                 self._find("check-clearance-demanded", f"{key}.format", **facts)
+
+    def _sight_of_columns(self, key: str, sight: Sight, fmt: SheetFormat) -> None:
+        hidden = {field.name: field for field in sight.hidden()}
+        for template in fmt.templates:
+            for column in template.columns if template.catalog == sight.catalog.id else ():
+                field = hidden.get(column.field or "")
+                if field is not None and column.when_empty is WhenEmpty.REJECT:
+                    facts: dict[str, Any] = {"field": field.name, "zh": field.zh, "en": field.en}
+                    facts |= {"format": fmt.id, "path": column.heading, "clearance": sight.clearance.value}
+                    self._find("check-clearance-demanded", f"{key}.format", **facts)
 
     def keys(self) -> None:
         """Keys can be read and are ours alone, certificates belong to them and are in their time."""
@@ -273,6 +294,10 @@ class _Checks:
 
     def _find(self, code: str, key: str, severity: Severity = Severity.ERROR, **facts: object) -> None:
         self._findings.append(Finding(code=code, file=self._file, key=key, severity=severity, facts=facts))
+
+
+def _catalogs(fmt: Format | SheetFormat) -> Iterable[str]:
+    return fmt.bindings if isinstance(fmt, Format) else fmt.catalogs()
 
 
 def _names(known: Iterable[str]) -> str:

@@ -141,12 +141,14 @@ class RetrySettings(Section):
 
 
 class PeerSettings(Section):
-    """``[peers.NAME]``: another organisation's node."""
+    """``[peers.NAME]``: another organisation's node. ``feedback`` says how it answers: by receipts that it signs, or by unsigned feedback
+    that we take down."""
 
     code: Code
     name: str = Field(min_length=1)
     url: PeerUrl | None = None
-    certificates: tuple[Path, ...] = Field(min_length=1)
+    certificates: tuple[Path, ...] = ()
+    feedback: Literal["signed", "taken-down"] = "signed"
     tls_certificates: tuple[Path, ...] = ()
     ledger_keys: tuple[LedgerKey, ...] = ()
     token: Reference | None = None
@@ -428,6 +430,10 @@ def _references(settings: Settings) -> list[Finding]:
         unknown(f"receive.allow.{name}", name, settings.peers)
     codes: dict[str, str] = {settings.node.code: "node"}
     for name, peer in settings.peers.items():
+        if not peer.certificates and peer.feedback == "signed":
+            findings.append(
+                Finding(code="config-peer-without-certificates", file=file, key=f"peers.{name}.certificates")
+            )
         if peer.code in codes:
             facts = {"other": codes[peer.code]}
             findings.append(Finding(code="config-code-twice", file=file, key=f"peers.{name}.code", facts=facts))

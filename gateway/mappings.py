@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -10,15 +11,27 @@ from gateway.catalog.loader import Library, load_catalogs
 from gateway.catalog.model import Catalog
 from gateway.errors import ConfigError, MappingError
 from gateway.mapping.document import DocumentPlan
+from gateway.mapping.fields_plan import FieldsPlan, fields_format
 from gateway.mapping.format_loader import load_format
 from gateway.mapping.format_model import Format
+from gateway.mapping.gate import Gate
 from gateway.mapping.loader import load_source_mapping, load_source_mappings
 from gateway.mapping.model import SourceMapping
 from gateway.mapping.plan import RecordPlan
 from gateway.mapping.sheet_loader import is_sheet_format, load_sheet_format
 from gateway.mapping.sheet_model import SheetFormat
 
-__all__ = ["Mappings"]
+__all__ = ["Mappings", "Writing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """How records of one catalog travel in batches of one format: what makes their bodies, and the gate that these pass."""
+
+    format_id: str
+    format_version: str
+    bodies: DocumentPlan | FieldsPlan
+    gate: Gate
 
 
 class Mappings:
@@ -87,6 +100,19 @@ class Mappings:
     def checking_plan(self, catalog: str) -> RecordPlan:
         """The checks of a catalog alone, as a receiver uses them."""
         return RecordPlan(None, self.catalog(catalog), self.library, time_zone=self._zone)
+
+    def writing(self, name: str, catalog: Catalog) -> Writing:
+        """How records of a catalog travel in batches of a format, whatever kind it is. Raises ConfigError ``format-unknown``, MappingError,
+        Findings."""
+        bodies: DocumentPlan | FieldsPlan
+        if self.is_sheet_format(name):
+            sheets = self.sheet_format(name)
+            bodies = FieldsPlan(sheets, catalog, self.library, self._zone)
+            gate = Gate(fields_format(sheets.id, sheets.version))
+            return Writing(format_id=sheets.id, format_version=sheets.version, bodies=bodies, gate=gate)
+        fmt = self.format(name)
+        bodies = self.document_plan(fmt, catalog)
+        return Writing(format_id=fmt.id, format_version=fmt.version, bodies=bodies, gate=Gate(fmt))
 
     def document_plan(self, fmt: Format, catalog: Catalog) -> DocumentPlan:
         """How records of a catalog are written in a format. Raises MappingError."""

@@ -80,7 +80,10 @@ def _show(
     if as_json:
         print_json(rows)
         return
-    names = ("index", "at", "kind", "route", "route_seq", *_FIGURES, "person", "action")
+    names = ("index", "at", "kind", "route", "route_seq", *_FIGURES, "receipt", "person", "action")
+    for row in rows:
+        if row.get("receipt_signer"):
+            row["receipt"] = say("receipt-taken-down-short" if "feedback_sha256" in row else "receipt-signed-short")
     table(
         [say(f"heading-{name.replace('_', '-')}") for name in names],
         [[row.get(name) for name in names] for row in rows],

@@ -16,6 +16,8 @@ from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.control import perform
 from gateway.errors import ConfigError
+from gateway.package.container import open_package
+from gateway.package.receipt import parse_receipt
 from gateway.store import attempts, batches
 
 __all__ = ["app", "batch_json"]
@@ -98,6 +100,7 @@ def _show(batch_id: BatchId, config: Config = CONFIG, as_json: AsJson = False) -
         "receipt_sha256": receipt and receipt.sha256,
         "verdict": receipt and receipt.verdict,
         "late": receipt and receipt.late,
+        "feedback_sha256": receipt and _feedback(receipt.data),
         "tries": tries,
         "refused_receipts": refused,
     }
@@ -146,6 +149,11 @@ def _receipt(
     args = {"batch": batch_id, "data": base64.b64encode(data).decode()}
     done = perform(load_settings(config), "receipt", args, _silent)
     screen().print(say("batches-now", batch=batch_id, state=say(f"state-{done['state']}")))
+
+
+def _feedback(receipt: bytes) -> str | None:
+    """The digest of the feedback that we took down in a receipt; None for what the receiver signed itself."""
+    return parse_receipt(open_package(receipt).document).feedback_sha256 or None
 
 
 def _silent(_stage: str, _count: int) -> None: ...

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NewType
+from typing import NewType, Protocol
+
+import polars as pl
 
 from gateway.catalog.model import Catalog
 from gateway.delivery.core import Retry
 from gateway.delivery.guard import Guard
 from gateway.exchange.port import Transport
+from gateway.mapping.batch_facts import BatchFacts
 from gateway.mapping.disclosure import Sight
-from gateway.mapping.document import DocumentPlan
+from gateway.mapping.document import Rendered
 from gateway.mapping.gate import Gate
 from gateway.mapping.plan import RecordPlan
 from gateway.package.certificates import Certificate
 from gateway.package.forms import Node
 from gateway.sources.port import Source
 
-__all__ = ["Exchange", "Peer", "Progress", "Route", "receiver_of", "route_of", "sender_of"]
+__all__ = ["Bodies", "Exchange", "Peer", "Progress", "Route", "receiver_of", "route_of", "sender_of"]
 
 Route = NewType("Route", str)
 Progress = Callable[[str, int], None]
@@ -44,7 +47,8 @@ def sender_of(route: str) -> str:
 class Peer:
     """The node at the other end: what it signs receipts with, how it is reached, and how long we try.
 
-    ``name`` is the configuration's; ``drain_rate`` is how many batches a minute leave for it after it was out of reach.
+    ``name`` is the configuration's; ``drain_rate`` is how many batches a minute leave for it after it was out of reach. ``taken_down`` says
+    that it gives unsigned feedback, which our side takes down in receipts of its own: then ``trusted`` are our own certificates.
     """
 
     name: str
@@ -53,6 +57,20 @@ class Peer:
     transport: Transport
     retry: Retry
     drain_rate: int = 60
+    taken_down: bool = False
+
+
+class Bodies(Protocol):
+    """How records become bodies in a batch, whatever the format is. ``digest`` is over everything that decides it."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex."""
+        ...
+
+    def render(self, records: pl.DataFrame, facts: BatchFacts) -> Rendered:
+        """The bodies of ``records``, a canonical frame with ``@key`` and ``@row``; ``facts`` are what they may tell of their batch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +82,7 @@ class Exchange:
     catalog: Catalog
     source: Source
     plan: RecordPlan
-    document: DocumentPlan
+    document: Bodies
     gate: Gate
     format_id: str
     format_version: str

@@ -98,7 +98,10 @@ class Reconciler:
         receipt = checked.receipt
         peer_size, peer_root = checkpoint_facts(receipt.receiver_checkpoint)
         echo_size, echo_root = checkpoint_facts(receipt.sender_checkpoint)
+        # Absent where the receiver signed: an entry says who spoke, never more than is known.
+        taken_down: dict[str, Value] = {"feedback_sha256": receipt.feedback_sha256} if receipt.feedback_sha256 else {}
         return {
+            **taken_down,
             "node": self.node.code,
             "software": __version__,
             "package_sha256": batch.package_sha256,

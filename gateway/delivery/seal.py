@@ -18,6 +18,7 @@ from gateway.delivery.cases import cases_of, first_reasons
 from gateway.delivery.exchange import Exchange
 from gateway.delivery.resend import as_sent
 from gateway.errors import MappingError
+from gateway.mapping.batch_facts import BatchFacts
 from gateway.mapping.canonical import decode
 from gateway.mapping.disclosure import Sight
 from gateway.mapping.problems import PROBLEMS, no_problems
@@ -129,8 +130,9 @@ class Sealer:
             quarantined_by=first_reasons(problems),
         )
 
-    @staticmethod
-    def _render(exchange: Exchange, stored: Sequence[records.StoredRecord]) -> tuple[dict[str, str], pl.DataFrame]:
+    def _render(
+        self, exchange: Exchange, stored: Sequence[records.StoredRecord]
+    ) -> tuple[dict[str, str], pl.DataFrame]:
         """Body by key for every record that the format can carry and its receiver may see, and why the others cannot.
 
         Nothing that the receiver may not see gets beyond this place. Raises MappingError ``key-above-clearance``.
@@ -144,9 +146,22 @@ class Sealer:
         refused = exchange.sight.refused(keys)
         frame = decode([record.content for record in upserts], exchange.catalog).with_columns(keys, keys.alias("@row"))
         frame = frame.filter(~pl.col("@key").is_in(refused["@key"].implode()))
-        rendered = exchange.document.render(exchange.sight.apply(frame))
+        rendered = exchange.document.render(exchange.sight.apply(frame), self._facts(exchange))
         bodies = dict(rendered.frame.select("@key", "body").iter_rows())
         return bodies, pl.concat([refused, rendered.problems])
+
+    def _facts(self, exchange: Exchange) -> BatchFacts:
+        """What a record may tell of its batch. Its id and number are not among it: sent again as it was, it stands in another one."""
+        return BatchFacts(
+            id="",
+            sequence=0,
+            created_at=self._clock.now(),
+            sender_code=self._node.code,
+            sender_name=self._node.name,
+            receiver_code=exchange.peer.node.code,
+            receiver_name=exchange.peer.node.name,
+            catalog=exchange.catalog.id,
+        )
 
     def _build(
         self, exchange: Exchange, lines: Sequence[tuple[records.StoredRecord, bytes]]

@@ -37,5 +37,6 @@ def check_answer(database: Database, batch: Batch, peer: Peer, receipt: bytes, n
         checkpoint=batch.checkpoint,
         receiver_code=peer.node.code,
         version_of=lambda key: versions().get(key),
+        taken_down=peer.taken_down,
     )
     return check_receipt(receipt, sent, peer.trusted, now=now)

@@ -111,6 +111,12 @@ class Authenticity:
         if signer and key_id and key_id != signer:
             self._found.add("evidence-signer-other", index=index, expected=f"{name} {signer}", found=key_id)
 
+    def note_taken_down(self, index: int, receiver: str, feedback_sha256: str) -> None:
+        """The receipt was written by the sender from feedback that the receiver did not sign: whose word it is cannot be proved."""
+        self._found.add(
+            "evidence-receipt-taken-down", index=index, expected=receiver, found=feedback_sha256, contradicts=False
+        )
+
     def judge_manifest_digest(self, index: int, manifest: bytes, expected: str) -> None:
         """The manifest is the one whose digest was entered."""
         digest = sha256(manifest).hexdigest()

@@ -98,13 +98,23 @@ class Contents:
             return
         route = entry.text("route")
         receiver = route.rsplit("/", 1)[-1]
-        self._authenticity.judge_sealed(index, receiver, opened, str(entry.fields.get("receipt_signer", "")))
         try:
             receipt = parse_receipt(opened.document)
             balance(receipt)
         except PackageError as error:
+            self._authenticity.judge_sealed(index, receiver, opened, str(entry.fields.get("receipt_signer", "")))
             self._found.add("evidence-document-wrong", index=index, expected=RECEIPT, found=error.code)
             return
+        # What the sender took down is sealed by the sender: that nobody altered it can be proved, that the receiver said it cannot.
+        taken_down = bool(receipt.feedback_sha256)
+        owner = route.split("/", 1)[0] if taken_down else receiver
+        self._authenticity.judge_sealed(index, owner, opened, str(entry.fields.get("receipt_signer", "")))
+        if taken_down:
+            self._authenticity.note_taken_down(index, receiver, receipt.feedback_sha256)
+        if entry.fields.get("feedback_sha256", "") != receipt.feedback_sha256:
+            self._differs(
+                index, "feedback_sha256", entry.fields.get("feedback_sha256", "-"), receipt.feedback_sha256 or "-"
+            )
         told: dict[str, Value] = {
             "batch_id": receipt.batch_id,
             "route": receipt.route,
@@ -128,7 +138,7 @@ class Contents:
 
     def _answers(self, index: int, receipt: Receipt, batch: ParsedBatch) -> None:
         """The receipt speaks of this batch's records and of no other, and gives its checkpoint back."""
-        if receipt.sender_checkpoint != batch.header.checkpoint:
+        if receipt.sender_checkpoint != ("" if receipt.feedback_sha256 else batch.header.checkpoint):
             self._differs(index, "SenderCheckpoint", "as in the package", "another")
         versions = {record.key: record.version for record in batch.records} if receipt.outcomes else {}
         for ordinal, outcome in enumerate(receipt.outcomes, start=1):

@@ -60,7 +60,7 @@ def verify_proof(proof: Proof, *, policy: Policy | None = None) -> Judgements:
             "time": conclude(timely),
         },
         facts=_facts(proof, entry, newest),
-        remarks=tuple(_remarks(timing)),
+        remarks=tuple(_remarks(timing, entry)),
     )
 
 
@@ -149,7 +149,10 @@ def _facts(proof: Proof, entry: Entry | None, newest: Claimed | None) -> dict[st
     return facts
 
 
-def _remarks(timing: Timing) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _remarks(timing: Timing, entry: Entry | None) -> Iterator[tuple[str, Mapping[str, object]]]:
+    if entry is not None and "feedback_sha256" in entry.fields:
+        receiver = entry.text("route").rsplit("/", 1)[-1]
+        yield "evidence-remark-taken-down", {"receiver": receiver, "feedback": entry.text("feedback_sha256")}
     for at, bound in (("after", timing.after), ("before", timing.before)):
         if bound is not None:
             yield f"evidence-remark-{at}", {"at": instant(bound)}

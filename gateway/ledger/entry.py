@@ -36,7 +36,7 @@ Value = str | int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A decoded entry. ``fields`` are exactly those of ``KINDS[kind]``."""
+    """A decoded entry. ``fields`` are exactly those of ``KINDS[kind]``, and any of its optional ones."""
 
     kind: str
     at: datetime
@@ -105,13 +105,14 @@ def _check(kind: str, fields: Mapping[str, Value]) -> None:
     declared = KINDS.get(kind)
     if declared is None:
         raise LedgerError("entry-kind-unknown", kind=kind[:_MAX_NAME])
-    if fields.keys() != declared.fields.keys():
+    known = {**declared.fields, **{field: form for field, form in declared.optional.items() if field in fields}}
+    if fields.keys() != known.keys():
         for field in fields:
-            if field not in declared.fields:
+            if field not in known:
                 raise LedgerError("entry-field-unknown", kind=kind, field=field[:_MAX_NAME])
-        missing = next(field for field in declared.fields if field not in fields)
+        missing = next(field for field in known if field not in fields)
         raise LedgerError("entry-field-missing", kind=kind, field=missing)
-    for field, expected in declared.fields.items():
+    for field, expected in known.items():
         if not _fits(fields[field], expected):
             raise LedgerError("entry-field-wrong", kind=kind, field=field, expected=expected.value)
 

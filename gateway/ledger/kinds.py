@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -41,10 +41,11 @@ class FieldType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """One kind of entry: its name and its fields, beside ``kind`` and ``at`` which every entry has."""
+    """One kind of entry: its name and its fields, beside ``kind`` and ``at`` which every entry has; ``optional`` ones may be left out."""
 
     name: str
     fields: Mapping[str, FieldType]
+    optional: Mapping[str, FieldType] = field(default_factory=dict)
 
     @property
     def routed(self) -> bool:
@@ -79,16 +80,22 @@ _PACKAGE: Final = {
 }
 
 
-def _kind(name: str, *groups: Mapping[str, FieldType], **fields: FieldType) -> Kind:
+def _kind(
+    name: str,
+    *groups: Mapping[str, FieldType],
+    optional: Mapping[str, FieldType] = MappingProxyType({}),
+    **fields: FieldType,
+) -> Kind:
     merged = dict(_COMMON)
     for group in (*groups, fields):
         merged.update(group)
-    return Kind(name=name, fields=MappingProxyType(merged))
+    return Kind(name=name, fields=MappingProxyType(merged), optional=optional)
 
 
 _CATALOGUE: Final = (
     _kind("genesis", origin=_NAME, verifier_key=_NAME, node_name=_NAME),
     # peer_* is the checkpoint in the receipt, echo_* ours as the receipt echoes it; size 0 and an empty root where there was none.
+    # feedback_sha256 only where the receiver did not sign: what it told was taken down by us, and receipt_signer is our own key.
     _kind(
         "batch.reconciled",
         _ROUTE,
@@ -103,6 +110,7 @@ _CATALOGUE: Final = (
         echo_root=_OPTIONAL_DIGEST,
         attempts=_COUNT,
         claimed_at=_INSTANT,
+        optional=MappingProxyType({"feedback_sha256": _DIGEST_TYPE}),
     ),
     # The figures are the receipt's own, which may be what is disputed: they need not balance.
     _kind(
@@ -212,4 +220,5 @@ _CATALOGUE: Final = (
 )
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType({kind.name: kind for kind in _CATALOGUE})
-"""Every kind of entry there is. Additions are made here and nowhere else; a kind once written keeps its fields."""
+"""Every kind of entry there is. Additions are made here and nowhere else; a kind once written keeps its fields, and gets
+new ones as optional ones."""

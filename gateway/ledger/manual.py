@@ -58,7 +58,7 @@ def _told(language: str) -> dict[str, _Told]:
     note(_say("ledger-field-kind", language), "kind", FieldType.NAME)
     note(_say("ledger-field-at", language), "at", FieldType.INSTANT)
     for kind in KINDS.values():
-        for name, form in kind.fields.items():
+        for name, form in {**kind.fields, **kind.optional}.items():
             own = f"ledger-field-{_slug(kind.name)}-{_slug(name)}"
             special = template(own, language, "say") is not None
             code = own if special else f"ledger-field-{_slug(name)}"
@@ -67,7 +67,7 @@ def _told(language: str) -> dict[str, _Told]:
 
 
 def _own(kind: Kind) -> list[str]:
-    return [name for name in kind.fields if name not in _EVERYWHERE]
+    return [name for name in (*kind.fields, *kind.optional) if name not in _EVERYWHERE]
 
 
 def _say(code: str, language: str) -> str:

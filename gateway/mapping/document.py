@@ -90,11 +90,13 @@ class DocumentPlan:
         """The target's name for a catalog field; the field's own name when the format does not carry it."""
         return self._targets.get(field, field)
 
-    def render(self, records: pl.DataFrame) -> Rendered:
-        """The bodies of ``records``, a canonical frame with ``@key`` and, for problems to name, ``@row``.
+    def render(self, records: pl.DataFrame, facts: BatchFacts | None = None) -> Rendered:
+        """The bodies of ``records``, a canonical frame with ``@key`` and, for problems to name, ``@row``. A record that stands in a batch
+        tells nothing of it: ``facts`` are for formats whose records do.
 
         Raises MappingError ``format-whole``: what makes whole documents has no element for a record in a batch.
         """
+        del facts
         self._only_records()
         taken = self._taken(records)
         written = self._record.write(taken, declared=True)

@@ -63,6 +63,8 @@ CODES: Final = frozenset(
         "rows-disagree",
         "rows-few",
         "rows-many",
+        "template-none",
+        "template-several",
     }
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -83,6 +83,7 @@ class _Reader:
     folder: Path
     library: Library
     findings: list[Finding]
+    texts: dict[str, bytes] = field(default_factory=dict)
 
     def read(self) -> SheetFormat | None:
         raw = self._toml("format.toml")
@@ -110,6 +111,7 @@ class _Reader:
             facts=tuple(
                 Fact(id=name, zh=fact.zh, en=fact.en, profile=fact.profile) for name, fact in (head.facts or {}).items()
             ),
+            texts=self.texts,
             valid_from=head.valid_from,
             valid_to=head.valid_to,
             warnings=tuple(finding for finding in self.findings if finding.severity is Severity.WARNING),
@@ -213,6 +215,7 @@ class _Reader:
         except OSError as error:
             self._find("format-file-unreadable", file, "", detail=error.strerror or type(error).__name__)
             return None
+        self.texts[file] = data
         return read_toml(self._name(file), data, self.findings)
 
     def _name(self, file: str) -> str:

@@ -66,7 +66,10 @@ class SheetTemplate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetFormat:
-    """One format. ``receiver`` says in words who demands it; ``sealing`` how its files are vouched for."""
+    """One format. ``receiver`` says in words who demands it; ``sealing`` how its files are vouched for.
+
+    ``texts`` are the bytes of format.toml and of every binding by path in the folder.
+    """
 
     id: str
     version: str
@@ -78,6 +81,7 @@ class SheetFormat:
     type: SheetType
     templates: tuple[SheetTemplate, ...]
     facts: tuple[Fact, ...]
+    texts: Mapping[str, bytes]
     valid_from: date | None = None
     valid_to: date | None = None
     warnings: tuple[Finding, ...] = ()

@@ -1,6 +1,7 @@
 """A receipt: the receiver's answer to one batch, with its figures and every record that did not simply go through.
 
-The receiver builds and seals it; the sender checks that it is the peer's sealed answer to exactly what was sent.
+The receiver builds and seals it; the sender checks that it is the peer's sealed answer to exactly what was sent. Where a receiver gives
+feedback without signing it, the sender takes it down in a receipt that says so, and seals that itself.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ _PARTS = (
     "ReceiverCheckpoint",
     "Outcomes",
 )
+_TAKEN_DOWN = "TakenDown"
+_FEEDBACK = "feedbackSha256"
 _FIGURES = ("total", "created", "updated", "unchanged", "withdrawn", "rejected")
 _OUTCOME = ("key", "version", "result", "code", "field")
 
@@ -115,7 +118,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The whole receipt. ``package_sha256`` is that of the package's bytes as they arrived; times are written to the second."""
+    """The whole receipt. ``package_sha256`` is that of the package's bytes as they arrived; times are written to the second.
+
+    ``feedback_sha256`` is "" in what a receiver says itself; in what the sender took down it is the digest (hex) of the feedback as read.
+    """
 
     batch_id: str
     route: str
@@ -128,6 +134,7 @@ class Receipt:
     sender_checkpoint: str = ""
     receiver_checkpoint: str = ""
     outcomes: Sequence[Outcome] = ()
+    feedback_sha256: str = ""
 
 
 def verdict_of(figures: Figures) -> Verdict:
@@ -186,6 +193,7 @@ def build_receipt(receipt: Receipt) -> bytes:
         "<Outcomes>",
         *(_write_outcome(outcome) for outcome in receipt.outcomes),
         "</Outcomes>",
+        *_write_taken_down(receipt),
         "</Receipt>",
         "",
     ]
@@ -201,12 +209,17 @@ def parse_receipt(xml: bytes, *, limits: Limits | None = None) -> Receipt:
     if len(xml) > limits.receipt_bytes:
         raise PackageError("document-too-large", document=RECEIPT, limit=limits.receipt_bytes)
     require_utf8(xml, RECEIPT)
-    elements = limits.records + len(_PARTS) + 1
+    elements = limits.records + len(_PARTS) + 2
     root = read_elements(xml, document=RECEIPT, namespace=_NAMESPACE, elements=elements)
     root.called("Receipt")
-    parts = root.only(_PARTS)
+    parts = root.only(_PARTS, optional=[_TAKEN_DOWN])
+    outcomes = parts["Outcomes"].each("Outcome")
+    if len(outcomes) > limits.records:
+        raise PackageError("document-too-complex", document=RECEIPT)
     figures = parts["Count"].facts(*_FIGURES)
     receiver = parts["Receiver"].facts("code", "name")
+    taken_down = parts.get(_TAKEN_DOWN)
+    feedback = "" if taken_down is None else taken_down.facts(_FEEDBACK)[_FEEDBACK]
     return Receipt(
         batch_id=_read(BATCH_ID, parts["BatchId"].value(), "BatchId"),
         route=_read(ROUTE, parts["Route"].value(), "Route"),
@@ -220,8 +233,16 @@ def parse_receipt(xml: bytes, *, limits: Limits | None = None) -> Receipt:
         figures=Figures(**{name: int(_read(FIGURE, figures[name], f"Count/@{name}")) for name in _FIGURES}),
         sender_checkpoint=_read(CHECKPOINT, parts["SenderCheckpoint"].value(), "SenderCheckpoint"),
         receiver_checkpoint=_read(CHECKPOINT, parts["ReceiverCheckpoint"].value(), "ReceiverCheckpoint"),
-        outcomes=tuple(_read_outcome(each) for each in parts["Outcomes"].each("Outcome")),
+        outcomes=tuple(map(_read_outcome, outcomes)),
+        feedback_sha256=feedback and _read(SHA256, feedback, f"{_TAKEN_DOWN}/@{_FEEDBACK}"),
     )
+
+
+def _write_taken_down(receipt: Receipt) -> list[str]:
+    if not receipt.feedback_sha256:
+        return []
+    digest = _write(SHA256, receipt.feedback_sha256, f"{_TAKEN_DOWN}/@{_FEEDBACK}")
+    return [f'<{_TAKEN_DOWN} {_FEEDBACK}="{digest}"/>']
 
 
 def _write_outcome(outcome: Outcome) -> str:
@@ -268,7 +289,8 @@ class SentBatch:
     """What the sender knows of the batch that it sent.
 
     ``checkpoint`` is what the batch's header carried, ``receiver_code`` the peer's code. ``version_of`` tells the version of a
-    key in the batch, None for a key that is not in it (``versions.get`` of a dictionary will do).
+    key in the batch, None for a key that is not in it (``versions.get`` of a dictionary will do). ``taken_down`` says that this receiver's
+    receipts are taken down by the sender; nobody but the receiver can echo a checkpoint, so these echo none.
     """
 
     batch_id: str
@@ -279,6 +301,7 @@ class SentBatch:
     checkpoint: str
     receiver_code: str
     version_of: Callable[[str], int | None]
+    taken_down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +331,8 @@ def check_receipt(
     receipt = parse_receipt(unsealed.document, limits=limits)
     if receipt.receiver.code != sent.receiver_code:
         raise PackageError("receipt-receiver", expected=sent.receiver_code, found=receipt.receiver.code)
+    if bool(receipt.feedback_sha256) != sent.taken_down:
+        raise PackageError("receipt-taken-down" if receipt.feedback_sha256 else "receipt-not-taken-down")
     # 4. it answers this batch, in its place on its route
     if receipt.batch_id != sent.batch_id:
         raise PackageError("receipt-batch-id", expected=sent.batch_id, found=receipt.batch_id)
@@ -327,7 +352,7 @@ def check_receipt(
         if sent.version_of(outcome.key) != outcome.version:
             raise PackageError("receipt-outcome-unknown", outcome=ordinal)
     # 8. our checkpoint comes back as it went
-    if receipt.sender_checkpoint != sent.checkpoint:
+    if receipt.sender_checkpoint != ("" if sent.taken_down else sent.checkpoint):
         raise PackageError("receipt-checkpoint")
     return CheckedReceipt(
         receipt=receipt,

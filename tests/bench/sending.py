@@ -14,6 +14,7 @@ import polars as pl
 from gateway.app import Gateway
 from gateway.clock import instant
 from gateway.delivery.exchange import Exchange
+from gateway.mapping.batch_facts import SOME_BATCH
 from gateway.mapping.canonical import decode, encode
 from gateway.package.batch import BuiltBatch, build_batch
 from gateway.package.container import BATCH
@@ -134,7 +135,7 @@ class Sending:
         keys = pl.Series("@key", [record.key for record in stored], dtype=pl.String)
         frame = frame.with_columns(keys, keys.alias("@row"))
         with self.rendered.own(count):
-            rendered = exchange.document.render(frame).frame
+            rendered = exchange.document.render(frame, SOME_BATCH).frame
         assert rendered.height == count, "the records are meant to be good"
         draft = self._draft()
         with self.built.own(count):

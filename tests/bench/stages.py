@@ -50,7 +50,7 @@ def _opened(scene: Scene) -> Iterator[_Nodes]:
 
 async def _measure(scene: Scene, nodes: _Nodes, progress: Progress, deadline: Deadline) -> list[Figure]:
     async with nodes.bureau.exchange(EXCHANGE) as exchange:
-        schema = PlainSchema(scene.folder / "xsd", exchange.document.format)
+        schema = PlainSchema(scene.folder / "xsd", nodes.bureau.mappings.format(exchange.format_id))
         with (
             closing(Sending(scene, nodes.bureau, exchange, schema)) as sending,
             closing(Receiving(scene, nodes.province, exchange, schema)) as receiving,

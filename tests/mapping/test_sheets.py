@@ -218,7 +218,7 @@ def test_a_mistake_in_a_format_of_sheets_is_told(folder: Path, file: str, old: s
         assert finding.say("en") != finding.say("zh-CN")
 
 
-def test_an_exchange_is_told_that_sheets_do_not_travel_in_batches(mappings: Mappings) -> None:
+def test_a_receiver_is_told_that_sheets_cannot_be_received(mappings: Mappings) -> None:
     with pytest.raises(MappingError) as refused:
         mappings.format("mot-sheets")
     assert refused.value.code == "format-of-sheets"
