@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import socket
 import ssl
-from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
@@ -44,9 +42,9 @@ from gateway.delivery.schedule import Schedule
 from gateway.delivery.seal import Sealer
 from gateway.delivery.send import Courier
 from gateway.delivery.showing import ShowingTransport
+from gateway.delivery.terms import Terms
 from gateway.delivery.witness import Witnesses
 from gateway.errors import ConfigError, StoreError
-from gateway.exchange.folder import FolderTransport
 from gateway.exchange.port import Transport
 from gateway.exchange.recorder import Recorder
 from gateway.exchange.secret import Secret
@@ -71,7 +69,6 @@ from gateway.store import batches
 from gateway.store.database import Database
 from gateway.store.entries import DurableLog
 from gateway.store.lock import hold
-from gateway.ways import build_folder_transport, is_by_files
 
 __all__ = ["Gateway", "ledger_origin", "open_gateway", "read_gateway"]
 
@@ -93,7 +90,6 @@ class Gateway:
         self.clock = clock
         self.ids = ids
         self.node = Node(code=settings.node.code, name=settings.node.name)
-        self.collecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # one round to a peer at a time
         self._peers: dict[str, tuple[int, Peer]] = {}  # in use, and by how many
 
     @property
@@ -243,6 +239,12 @@ class Gateway:
             notary=self.notary,
             holds=self.holds,
             working_days=self.mappings.library.working_days,
+            terms=Terms(
+                database=self.database,
+                regimes=self.mappings.library.regimes,
+                zone=self.settings.node.time_zone,
+                clock=self.clock,
+            ),
             clock=self.clock,
             ids=self.ids,
         )
@@ -271,18 +273,18 @@ class Gateway:
             database=self.database, plans=self.plans, unplanned=unplanned, holds=self.holds, clock=self.clock
         )
 
-    def source(self, name: str) -> Source:
-        """A source of the configuration. Raises ConfigError, Findings."""
+    def source(self, name: str, *, held_under: str | None = None) -> Source:
+        """A source of the configuration; its records are held under its name or another one. Raises ConfigError, Findings."""
         chosen = self.settings.sources[name]
         if isinstance(chosen, RecordsSourceSettings):
             codes = [self.settings.peers[peer].code for peer in chosen.peers]
             return HeldRecords(
-                name=name,
+                name=held_under or name,
                 database=self.journal,
                 catalog=self.mappings.catalog(chosen.catalog),
                 routes=[route_of(code, chosen.catalog, self.node.code) for code in codes],
             )
-        return build_source(self.settings, name, chosen, self.mappings, self.clock)
+        return build_source(self.settings, held_under or name, chosen, self.mappings, self.clock)
 
     def record_plan(self, source: str) -> RecordPlan:
         """How rows of a source become records; what peers sent is checked alone. Raises ConfigError, Findings."""
@@ -306,11 +308,12 @@ class Gateway:
         sight = Sight(catalog=plan.catalog, clearance=Disclosure(self.settings.peers[chosen.peer].clearance))
         decides = f"{plan.digest}\n{writing.bodies.digest}\n" + ("" if sight.whole else f"{sight.clearance}\n")
         digest = hashlib.sha256(decides.encode()).hexdigest()
+        source = self.source(chosen.source, held_under=self.settings.held_under(name))
         async with self.peer(chosen.peer) as peer:
             yield Exchange(
                 name=name,
                 catalog=plan.catalog,
-                source=self.source(chosen.source),
+                source=source,
                 plan=plan,
                 document=writing.bodies,
                 gate=writing.gate,
@@ -399,10 +402,8 @@ class Gateway:
             clock=self.clock,
         )
 
-    def transport(self, name: str) -> Transport:
-        """The way to a peer: by files, or over HTTP, known by our TLS certificate or by a token."""
-        if is_by_files(self.settings, name):
-            return self.folders(name)
+    def transport(self, name: str) -> ServiceTransport:
+        """The way to a peer over HTTP, known by our TLS certificate or by a token."""
         chosen, tls = self.settings.peers[name], None
         if chosen.url is None:
             raise ConfigError("peer-without-url", peer=name)
@@ -418,16 +419,6 @@ class Gateway:
         return ServiceTransport(
             chosen.url, peer=name, clock=self.clock, ids=self.ids, tls=tls, token=token, limits=limits
         )
-
-    def folders(self, name: str) -> FolderTransport:
-        """The way to a peer by files. Raises ExchangeError, PackageError, ConfigError."""
-        return build_folder_transport(self.settings, name, clock=self.clock, package_of=self._package_of)
-
-    def _package_of(self, batch_id: str) -> bytes | None:
-        if self.journal is None:
-            return None
-        with self.journal.read() as conn:
-            return batches.package_bytes(conn, batch_id) if batches.has_package(conn, batch_id) else None
 
     def certificates(self, paths: Iterable[Path]) -> tuple[Certificate, ...]:
         """Every certificate in these files. Raises PackageError."""

@@ -19,7 +19,6 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config_files import FolderSettings, SftpSettings, file_findings, sftp_files
 from gateway.config_ledger import LedgerSettings, ledger_files, ledger_findings
 from gateway.config_values import (
     Code,
@@ -28,7 +27,7 @@ from gateway.config_values import (
     Expression,
     LedgerKey,
     Listen,
-    PeerPlace,
+    PeerUrl,
     Reference,
     Section,
     Zone,
@@ -147,7 +146,7 @@ class PeerSettings(Section):
 
     code: Code
     name: str = Field(min_length=1)
-    url: PeerPlace | None = None
+    url: PeerUrl | None = None
     certificates: tuple[Path, ...] = ()
     feedback: Literal["signed", "taken-down"] = "signed"
     tls_certificates: tuple[Path, ...] = ()
@@ -155,8 +154,6 @@ class PeerSettings(Section):
     token: Reference | None = None
     retry: RetrySettings = RetrySettings()
     timeout: Duration = timedelta(seconds=60)
-    folders: FolderSettings = FolderSettings()
-    sftp: SftpSettings | None = None
     drain_rate: int = Field(default=60, ge=1, le=6000)
     clearance: Literal["public", "authorised", "government"] = "government"
 
@@ -291,6 +288,12 @@ class Settings:
         """The exchanges by name."""
         return self.document.exchanges
 
+    def held_under(self, exchange: str) -> str:
+        """The source under whose name the records of an exchange are held. What goes to the public is held apart: it ends there when its
+        period is over, and nowhere else."""
+        chosen = self.exchanges[exchange]
+        return f"{chosen.source}:public" if self.peers[chosen.peer].clearance == "public" else chosen.source
+
     def path(self, relative: Path | str) -> Path:
         """A path of the configuration, made absolute."""
         return self.folder / relative
@@ -369,12 +372,7 @@ def inspect_settings(file: Path) -> tuple[Settings | None, tuple[Finding, ...]]:
     except ValidationError as error:
         return None, tuple(_finding(str(file), detail) for detail in error.errors())
     settings = Settings(file=file, folder=file.resolve().parent, document=document)
-    return settings, (
-        *_references(settings),
-        *_files(settings),
-        *file_findings(document.peers, str(file)),
-        *ledger_findings(document.ledger, str(file)),
-    )
+    return settings, (*_references(settings), *_files(settings), *ledger_findings(document.ledger, str(file)))
 
 
 def _finding(file: str, detail: ErrorDetails) -> Finding:
@@ -462,7 +460,7 @@ def _files(settings: Settings) -> list[Finding]:
     for name, peer in settings.peers.items():
         named += [(f"peers.{name}.certificates", str(path)) for path in peer.certificates]
         named += [(f"peers.{name}.tls_certificates", str(path)) for path in peer.tls_certificates]
-    named += [*sftp_files(settings.peers), *ledger_files(settings.document.ledger)]
+    named += ledger_files(settings.document.ledger)
     findings: list[Finding] = []
     file = str(settings.file)
     for key, place in named:

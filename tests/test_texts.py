@@ -93,7 +93,7 @@ def test_sentences_name_commands_that_exist() -> None:
     for language in LANGUAGES:
         for code, parts in texts(language).items():
             for text in parts.values():
-                for verb, second in re.findall(r"`gateway ([a-z]+)(?: ([a-z]+))?", text):
+                for verb, second in re.findall(r"`gateway ([a-z-]+)(?: ([a-z-]+))?", text):
                     assert verb in verbs, f"{language}: {code}: gateway {verb}"
                     assert not second or verb not in groups or second in groups[verb], (
                         f"{language}: {code}: gateway {verb} {second}"

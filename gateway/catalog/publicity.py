@@ -1,15 +1,17 @@
 """How long a penalty may be published, by the regime in force on the day of its decision.
 
 Regimes stand in ``codelists/publicity-regimes.toml``. The gravity of a case is not among a record's fields, so a record
-can be held only to the shortest and the longest period of its regime; with a gravity the bounds are its own.
+can be held only to the shortest and the longest period of its regime; with a gravity the bounds are its own. For publication the gravity is
+made out from the penalties, the matter and the fine, by what that text says (:mod:`gateway.catalog.term`).
 """
 
 from __future__ import annotations
 
 import calendar
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from itertools import combinations
 from typing import Annotated
 
@@ -30,6 +32,22 @@ class Period:
     en: str
     min_months: int
     max_months: int
+    published: bool = True
+    kinds: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    amount: Decimal | None = None
+    usual: bool = False
+
+    def takes(self, kinds: Sequence[str], matter: str, amount: Decimal | None) -> bool:
+        """Whether a case is of this gravity: one of its penalties begins with one of ``kinds``, all of them with those of ``only``, its matter
+        names one of ``words``, or its fine (万元) reaches ``amount``."""
+        return (
+            any(kind.startswith(self.kinds) for kind in kinds if self.kinds)
+            or (bool(self.only) and bool(kinds) and all(kind.startswith(self.only) for kind in kinds))
+            or any(word in matter for word in self.words)
+            or (self.amount is not None and amount is not None and amount >= self.amount)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +60,13 @@ class Regime:
     valid_from: date
     valid_to: date | None
     periods: tuple[Period, ...]
+
+    def period_of(self, kinds: Sequence[str], matter: str, amount: Decimal | None) -> Period | None:
+        """The period of a case. Of several that take it the one with the longest, and one that publishes before one that does not; when none
+        takes it the usual one, or None when the text names none."""
+        taking = [period for period in self.periods if period.takes(kinds, matter, amount)]
+        taking = taking or [period for period in self.periods if period.usual]
+        return max(taking, key=lambda period: (period.published, period.max_months), default=None)
 
     @property
     def min_months(self) -> int:
@@ -92,6 +117,12 @@ class _PeriodText(Shape):
     en: Words
     min_months: Annotated[int, Field(ge=0)]
     max_months: Annotated[int, Field(ge=0)]
+    published: bool = True
+    kinds: list[Words] = Field(default_factory=list)
+    only: list[Words] = Field(default_factory=list)
+    words: list[Words] = Field(default_factory=list)
+    amount: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$")] | None = None
+    usual: bool = False
 
 
 class _RegimeText(Shape):
@@ -127,6 +158,12 @@ def parse_regimes(file: str, data: bytes, findings: list[Finding]) -> tuple[Regi
                         en=period.en,
                         min_months=period.min_months,
                         max_months=period.max_months,
+                        published=period.published,
+                        kinds=tuple(period.kinds),
+                        only=tuple(period.only),
+                        words=tuple(period.words),
+                        amount=None if period.amount is None else Decimal(period.amount),
+                        usual=period.usual,
                     )
                     for gravity, period in item.periods.items()
                 ),

@@ -12,7 +12,6 @@ from gateway.cli import (
     audit,
     batches,
     catalog,
-    collect,
     custody,
     decide,
     demo,
@@ -20,6 +19,7 @@ from gateway.cli import (
     mapping,
     mapping_write,
     quarantine,
+    record,
     resync,
     run,
     schedule,
@@ -57,10 +57,11 @@ def _root(
     configure(level="warning", style="console")
 
 
-for part in (setup, run, resync, schedule, status, decide, collect):
+for part in (setup, run, resync, schedule, status, decide):
     part.register(app)
 app.add_typer(batches.app, name="batches", help=say("help-batches"))
 app.add_typer(catalog.app, name="catalog", help=say("help-catalog"))
+app.add_typer(record.app, name="record", help=say("help-record"))
 app.add_typer(quarantine.app, name="quarantine", help=say("help-quarantine"))
 mapping_write.register(mapping.app)
 app.add_typer(mapping.app, name="mapping", help=say("help-mapping"))

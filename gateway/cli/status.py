@@ -111,7 +111,9 @@ def _state(gateway: Gateway) -> dict[str, Any]:
                     "last_run": last and last.started_at,
                     "state": last and last.state.value,
                     "error": error,
-                    "records": records.counts(conn, exchange.catalog, exchange.source).get("upsert", 0),
+                    "records": records.counts(conn, exchange.catalog, gateway.settings.held_under(name)).get(
+                        "upsert", 0
+                    ),
                     "open_batches": len(batches.open_batches(conn, exchange=name)),
                     "quarantine": quarantine.count_open(conn, exchange=name),
                 }

@@ -129,6 +129,7 @@ class _Compared:
 
     new: list[records.NewRecord] = field(default_factory=list)
     changed: list[records.ChangedRecord] = field(default_factory=list)
+    kept: list[records.ChangedRecord] = field(default_factory=list)  # of records that stay back
     duplicates: list[tuple[str, str]] = field(default_factory=list)  # locator and key
 
 
@@ -174,6 +175,7 @@ class _Taking:
                 conn, compared.new, catalog=self._catalog.id, source=self._source, run_id=self._run_id, at=at
             )
             records.change(conn, compared.changed, run_id=self._run_id, at=at)
+            records.keep(conn, compared.kept)
             quarantine.note(
                 conn,
                 cases,
@@ -243,13 +245,15 @@ class _Taking:
             elif self.found.good.add(known.id):
                 fresh[key] = digest
                 self.found.present.add(known.id)
-                # A record that is no longer to be shared does not come back because its row is still there.
-                if known.op != "stop-share" and (known.digest != digest or known.op != "upsert"):
-                    compared.changed.append(
-                        records.ChangedRecord(
-                            known.id, digest, rows.contents[index], rows.units[index], rows.deadlines[index]
-                        )
+                if known.digest != digest or known.op != "upsert":
+                    row = records.ChangedRecord(
+                        known.id, digest, rows.contents[index], rows.units[index], rows.deadlines[index]
                     )
+                    # A record that was taken back by order does not come back because its row is still there.
+                    if not known.stays_back:
+                        compared.changed.append(row)
+                    elif known.digest != digest:
+                        compared.kept.append(row)
             elif fresh.get(key, known.digest) == digest:
                 self.found.repeated += 1
             else:

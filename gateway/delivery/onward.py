@@ -204,7 +204,7 @@ def _compare(database: Database, exchange: Exchange, chunk: HeldChunk, found: Ex
         if row is None:
             if was.op != one.op:
                 compared.taken_back.append((was.id, one))
-        elif was.op == _STOP_SHARE and origin.op != _STOP_SHARE:
+        elif was.ordered or (was.op == _STOP_SHARE and origin.op != _STOP_SHARE):
             # Stopped by this node, not by its owner: it does not come back because the owner has changed it.
             continue
         elif was.digest != row.digest or was.op != _UPSERT:

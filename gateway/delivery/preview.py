@@ -96,7 +96,7 @@ class _Looking:
             self.found.quarantined_by["key-duplicate"] += 1
         elif known is None:
             self.found.new += 1
-        elif (known.digest, known.op) == (digest, "upsert") or known.op == "stop-share":
+        elif (known.digest, known.op) == (digest, "upsert") or known.stays_back:
             self.found.unchanged += 1
         else:
             self.found.changed += 1

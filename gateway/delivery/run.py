@@ -26,6 +26,7 @@ from gateway.delivery.notary import Notary
 from gateway.delivery.onward import take_over
 from gateway.delivery.seal import Sealer
 from gateway.delivery.statement import Answered, Statement
+from gateway.delivery.terms import Terms
 from gateway.errors import DeliveryError, GatewayError
 from gateway.ledger.append import append
 from gateway.package.forms import Node
@@ -98,11 +99,13 @@ class Runner:
         notary: Notary,
         holds: Holds,
         working_days: WorkingDays,
+        terms: Terms,
         clock: Clock,
         ids: Ids,
     ) -> None:
         self._database = database
         self._node = node
+        self._terms = terms
         self._sealer = sealer
         self._dispatcher = dispatcher
         self._notary = notary
@@ -136,6 +139,9 @@ class Runner:
         self._holds.check(Work.RUN)
         now = self._clock.now()
         run_id = self._ids.uuid(now)
+        if order.resend is not None:
+            # What is over by now must not be among what is sent again.
+            await asyncio.to_thread(self._terms.keep, exchange)
         opening = await asyncio.to_thread(self._open, exchange, order, run_id, now)
         if opening is None:
             return None
@@ -156,6 +162,7 @@ class Runner:
             if order.resend is None:
                 self._guard(exchange, order, len(found.vanished))
                 await asyncio.to_thread(take_back, self._database, exchange, run_id, found, self._clock)
+                await asyncio.to_thread(self._terms.keep, exchange)
             due = await self._seal_and_send(exchange, run_id, order, opening.ids, progress)
         except GatewayError as error:
             await self._failed(exchange, run_id, error, progress)

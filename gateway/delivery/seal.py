@@ -20,7 +20,6 @@ from gateway.delivery.resend import as_sent
 from gateway.errors import MappingError
 from gateway.mapping.batch_facts import BatchFacts
 from gateway.mapping.canonical import decode
-from gateway.mapping.disclosure import Sight
 from gateway.mapping.problems import PROBLEMS, no_problems
 from gateway.memory import give_back
 from gateway.package.batch import BuiltBatch, build_batch
@@ -31,7 +30,7 @@ from gateway.package.header import BatchDraft, FormatReference
 from gateway.package.manifest import build_manifest
 from gateway.package.record import Operation, Reason, record_line
 from gateway.package.sealing import seal
-from gateway.store import batches, quarantine, records, shares
+from gateway.store import batches, quarantine, record_orders, records, shares
 from gateway.store.database import Database
 from gateway.store.entries import DurableLog
 from gateway.store.quarantine import Stage
@@ -74,8 +73,10 @@ class Sealer:
         """
         with self._database.read() as conn:
             stored = records.fetch(conn, numbers)
+            orders = record_orders.ordered(conn, [record.id for record in stored if record.op != Operation.UPSERT])
+        basis = {number: exchange.sight.words(order.basis) for number, order in orders.items()}
         bodies, problems = self._render(exchange, stored)
-        lines = [(record, line) for record in stored if (line := _line(record, bodies, exchange.sight)) is not None]
+        lines = [(record, line) for record in stored if (line := _line(record, bodies, basis)) is not None]
         return self._seal(exchange, run_id, stored, lines, problems)
 
     def seal_as_sent(self, exchange: Exchange, run_id: str, numbers: Sequence[int]) -> Sealed:
@@ -270,10 +271,12 @@ class Sealer:
             shares.seal(conn, exchange.name, header.batch_id, [(record.id, record.version) for record in sealed])
 
 
-def _line(record: records.StoredRecord, bodies: Mapping[str, str], sight: Sight) -> bytes | None:
-    """The record's line in a batch; None when the format cannot carry it, or the receiver may not see its key."""
+def _line(record: records.StoredRecord, bodies: Mapping[str, str], basis: Mapping[int, str]) -> bytes | None:
+    """The record's line in a batch; None when the format cannot carry it, or the receiver may not see its key. ``basis`` says by record id
+    what an order to take it back rests on."""
     op = Operation(record.op)
     if op is not Operation.UPSERT:
-        return record_line(record.key, record.version, op, reason=Reason(code=record.reason or op.value))
+        reason = Reason(code=record.reason or op.value, text=basis.get(record.id, ""))
+        return record_line(record.key, record.version, op, reason=reason)
     body = bodies.get(record.key)
     return None if body is None else record_line(record.key, record.version, op, body)

@@ -98,8 +98,7 @@ class NeverReceived:
 
 
 Outcome = Acknowledged | Taken | Refused | Later | Unknown
-ReceiptAnswer = Acknowledged | NotReady | NeverReceived | Refused | Later | Unknown
-"""Refused only where a refusal comes when it is asked for: by files. Over HTTP it is the answer to the sending."""
+ReceiptAnswer = Acknowledged | NotReady | NeverReceived | Later | Unknown
 
 
 def reached(answer: Outcome | ReceiptAnswer) -> bool:

@@ -25,6 +25,7 @@ __all__ = [
     "counts",
     "fetch",
     "held",
+    "keep",
     "present",
     "raise_versions",
     "take_back",
@@ -33,12 +34,18 @@ __all__ = [
 
 
 class Held(NamedTuple):
-    """What is known of a key. ``op`` is ``upsert``, ``withdraw`` or ``stop-share``."""
+    """What is known of a key. ``op`` is ``upsert``, ``withdraw`` or ``stop-share``; ``ordered``: an order holds the record back."""
 
     id: int
     version: int
     digest: bytes
     op: str
+    ordered: bool = False
+
+    @property
+    def stays_back(self) -> bool:
+        """Whether it does not come back because its row is there."""
+        return self.ordered or self.op == "stop-share"
 
 
 class NewRecord(NamedTuple):
@@ -93,11 +100,14 @@ def held(conn: Connection, catalog: str, source: str, keys: Sequence[str]) -> di
     """What is held under ``keys``; keys that are not held are left out."""
     rows = select_in(
         conn,
-        "SELECT key, id, version, digest, op FROM record WHERE catalog = ? AND source = ? AND key IN (*)",
+        "SELECT key, id, version, digest, op, o.record_id FROM record LEFT JOIN record_order o ON o.record_id = id "
+        "WHERE catalog = ? AND source = ? AND key IN (*)",
         (catalog, source),
         keys,
     )
-    return {key: Held(number, version, digest, op) for key, number, version, digest, op in rows}
+    return {
+        key: Held(number, version, digest, op, order is not None) for key, number, version, digest, op, order in rows
+    }
 
 
 def add(conn: Connection, rows: Sequence[NewRecord], *, catalog: str, source: str, run_id: str, at: str) -> list[int]:
@@ -145,6 +155,18 @@ def change(conn: Connection, rows: Sequence[ChangedRecord], *, run_id: str, at: 
             (least, least, digest, unit, deadline, run_id, at, number)
             for number, digest, _, unit, deadline, least in rows
         ],
+    )
+    execute_many(
+        conn, "UPDATE record_content SET content = ? WHERE record_id = ?", [(row.content, row.id) for row in rows]
+    )
+
+
+def keep(conn: Connection, rows: Sequence[ChangedRecord]) -> None:
+    """Take down new content of records that stay back: nothing of it is sent unless they are shared again."""
+    execute_many(
+        conn,
+        "UPDATE record SET digest = ?, unit = ?, deadline = ? WHERE id = ?",
+        [(digest, unit, deadline, number) for number, digest, _, unit, deadline, _ in rows],
     )
     execute_many(
         conn, "UPDATE record_content SET content = ? WHERE record_id = ?", [(row.content, row.id) for row in rows]

@@ -82,11 +82,12 @@ def due(conn: Connection, exchange: str, catalog: str, sources: Sequence[str]) -
 
 def due_withdrawals(conn: Connection, exchange: str, catalog: str, source: str) -> int:
     """How many of the records that are due are to be taken back. One that the receiver has taken back already, and that a person has sent
-    once more, is none."""
+    once more, is none; nor is one that a person ordered back, or a rule."""
     rows = stream(
         conn,
         "SELECT count(*) FROM record r JOIN share s ON s.exchange = ? AND s.record_id = r.id "
-        "WHERE r.catalog = ? AND r.source = ? AND r.op <> 'upsert' AND r.version > s.version AND r.version > s.accepted",
+        "WHERE r.catalog = ? AND r.source = ? AND r.op <> 'upsert' AND r.version > s.version AND r.version > s.accepted "
+        "AND NOT EXISTS (SELECT 1 FROM record_order o WHERE o.record_id = r.id)",
         (exchange, catalog, source),
     )
     # To the end: a statement that is left half read would keep its connection's snapshot after the transaction.

@@ -35,6 +35,7 @@ from gateway.store.evidence_tables import (
     tile,
 )
 from gateway.store.level_tables import feedback, feedback_taken, origin
+from gateway.store.publication_tables import publicity, record_order
 from gateway.store.states import State
 from gateway.store.terms import Identity, metadata, one_of
 
@@ -59,10 +60,12 @@ __all__ = [
     "pause",
     "peer",
     "peer_head",
+    "publicity",
     "quarantine",
     "receipt",
     "record",
     "record_content",
+    "record_order",
     "refused_receipt",
     "run",
     "setting",
