@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import socket
 import ssl
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
@@ -45,6 +47,7 @@ from gateway.delivery.showing import ShowingTransport
 from gateway.delivery.terms import Terms
 from gateway.delivery.witness import Witnesses
 from gateway.errors import ConfigError, StoreError
+from gateway.exchange.folder import FolderTransport
 from gateway.exchange.port import Transport
 from gateway.exchange.recorder import Recorder
 from gateway.exchange.secret import Secret
@@ -69,6 +72,7 @@ from gateway.store import batches
 from gateway.store.database import Database
 from gateway.store.entries import DurableLog
 from gateway.store.lock import hold
+from gateway.ways import build_folder_transport, is_by_files
 
 __all__ = ["Gateway", "ledger_origin", "open_gateway", "read_gateway"]
 
@@ -90,6 +94,7 @@ class Gateway:
         self.clock = clock
         self.ids = ids
         self.node = Node(code=settings.node.code, name=settings.node.name)
+        self.collecting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # one round to a peer at a time
         self._peers: dict[str, tuple[int, Peer]] = {}  # in use, and by how many
 
     @property
@@ -402,8 +407,10 @@ class Gateway:
             clock=self.clock,
         )
 
-    def transport(self, name: str) -> ServiceTransport:
-        """The way to a peer over HTTP, known by our TLS certificate or by a token."""
+    def transport(self, name: str) -> Transport:
+        """The way to a peer: by files, or over HTTP, known by our TLS certificate or by a token."""
+        if is_by_files(self.settings, name):
+            return self.folders(name)
         chosen, tls = self.settings.peers[name], None
         if chosen.url is None:
             raise ConfigError("peer-without-url", peer=name)
@@ -419,6 +426,16 @@ class Gateway:
         return ServiceTransport(
             chosen.url, peer=name, clock=self.clock, ids=self.ids, tls=tls, token=token, limits=limits
         )
+
+    def folders(self, name: str) -> FolderTransport:
+        """The way to a peer by files. Raises ExchangeError, PackageError, ConfigError."""
+        return build_folder_transport(self.settings, name, clock=self.clock, package_of=self._package_of)
+
+    def _package_of(self, batch_id: str) -> bytes | None:
+        if self.journal is None:
+            return None
+        with self.journal.read() as conn:
+            return batches.package_bytes(conn, batch_id) if batches.has_package(conn, batch_id) else None
 
     def certificates(self, paths: Iterable[Path]) -> tuple[Certificate, ...]:
         """Every certificate in these files. Raises PackageError."""

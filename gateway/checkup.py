@@ -18,6 +18,8 @@ from gateway.catalog.model import Disclosure
 from gateway.clock import Clock, Ids, instant
 from gateway.config import RecordsSourceSettings, Settings, inspect_settings
 from gateway.errors import ExchangeError, Finding, Findings, GatewayError, Severity
+from gateway.exchange.folder import REFUSED
+from gateway.exchange.place import ASIDE
 from gateway.ledger.memory import FileHeadMemory
 from gateway.mapping.disclosure import Sight
 from gateway.mapping.format_model import Document, Format, WhenEmpty
@@ -26,6 +28,7 @@ from gateway.mapping.model import SourceMapping
 from gateway.mapping.sheet_model import SheetFormat
 from gateway.mappings import Mappings
 from gateway.package.certificates import days_left, load_certificates, load_private_key
+from gateway.ways import build_place, folders_of, is_by_files
 
 __all__ = ["check_mappings", "check_node"]
 
@@ -272,15 +275,33 @@ class _Checks:
                 continue
             finally:
                 await transport.close()
+            by_files = is_by_files(self._settings, name)
+            if by_files:
+                await self._set_aside(name)
             if info.code != peer.code:
                 self._find("check-peer-other", f"peers.{name}.code", expected=peer.code, found=info.code)
             for exchange in self._settings.exchanges.values():
-                if exchange.peer == name and exchange.catalog not in info.catalogs:
+                if by_files or exchange.peer != name:
+                    continue  # folders do not say what is taken
+                if exchange.catalog not in info.catalogs:
                     self._find("check-peer-takes-not", f"peers.{name}", Severity.WARNING, catalog=exchange.catalog)
             skew = None if info.time is None else abs(info.time - self._clock.now())
             if skew is not None and skew > self._settings.node.max_clock_skew:
                 seconds = round(skew.total_seconds())
                 self._find("check-clock-skew", f"peers.{name}", Severity.WARNING, seconds=seconds)
+
+    async def _set_aside(self, name: str) -> None:
+        """What nobody could make anything of, in the folder that we look through."""
+        folders, place = folders_of(self._settings, name), build_place(self._settings, name)
+        try:
+            for folder in (f"{folders.incoming}/{ASIDE}", f"{folders.incoming}/{REFUSED}"):
+                if await place.find(*folder.split("/")) is not None and (found := await place.entries(folder)):
+                    key = f"peers.{name}.url"
+                    self._find("check-files-aside", key, Severity.WARNING, folder=folder, count=len(found))
+        except ExchangeError as error:
+            self._findings.append(Finding(code=error.code, file=self._file, key=f"peers.{name}.url", facts=error.facts))
+        finally:
+            await place.close()
 
     def _tried(self, part: Callable[[], Part], key: str) -> Part | None:
         return _taken(part, self._findings, self._file, key)

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.config_files import FolderSettings, SftpSettings, file_findings, sftp_files
 from gateway.config_ledger import LedgerSettings, ledger_files, ledger_findings
 from gateway.config_values import (
     Code,
@@ -27,7 +28,7 @@ from gateway.config_values import (
     Expression,
     LedgerKey,
     Listen,
-    PeerUrl,
+    PeerPlace,
     Reference,
     Section,
     Zone,
@@ -146,7 +147,7 @@ class PeerSettings(Section):
 
     code: Code
     name: str = Field(min_length=1)
-    url: PeerUrl | None = None
+    url: PeerPlace | None = None
     certificates: tuple[Path, ...] = ()
     feedback: Literal["signed", "taken-down"] = "signed"
     tls_certificates: tuple[Path, ...] = ()
@@ -154,6 +155,8 @@ class PeerSettings(Section):
     token: Reference | None = None
     retry: RetrySettings = RetrySettings()
     timeout: Duration = timedelta(seconds=60)
+    folders: FolderSettings = FolderSettings()
+    sftp: SftpSettings | None = None
     drain_rate: int = Field(default=60, ge=1, le=6000)
     clearance: Literal["public", "authorised", "government"] = "government"
 
@@ -372,7 +375,12 @@ def inspect_settings(file: Path) -> tuple[Settings | None, tuple[Finding, ...]]:
     except ValidationError as error:
         return None, tuple(_finding(str(file), detail) for detail in error.errors())
     settings = Settings(file=file, folder=file.resolve().parent, document=document)
-    return settings, (*_references(settings), *_files(settings), *ledger_findings(document.ledger, str(file)))
+    return settings, (
+        *_references(settings),
+        *_files(settings),
+        *file_findings(document.peers, str(file)),
+        *ledger_findings(document.ledger, str(file)),
+    )
 
 
 def _finding(file: str, detail: ErrorDetails) -> Finding:
@@ -460,7 +468,7 @@ def _files(settings: Settings) -> list[Finding]:
     for name, peer in settings.peers.items():
         named += [(f"peers.{name}.certificates", str(path)) for path in peer.certificates]
         named += [(f"peers.{name}.tls_certificates", str(path)) for path in peer.tls_certificates]
-    named += ledger_files(settings.document.ledger)
+    named += [*sftp_files(settings.peers), *ledger_files(settings.document.ledger)]
     findings: list[Finding] = []
     file = str(settings.file)
     for key, place in named:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -22,19 +23,29 @@ __all__ = [
     "DatabaseUrl",
     "Duration",
     "Expression",
+    "FilePlace",
+    "FolderName",
+    "HostKey",
     "LedgerKey",
     "Listen",
+    "PeerPlace",
     "PeerUrl",
     "Reference",
     "Section",
     "ServiceUrl",
     "WitnessKey",
     "Zone",
+    "file_place",
 ]
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_SFTP = re.compile(
+    r"sftp://(?P<user>[A-Za-z0-9._-]+)@(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(?P<root>(/[^/\x00-\x1f]+)*)/?"
+)
+_HOST_KEY = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_FOLDER = re.compile(r"(?!\.)[A-Za-z0-9._-]{1,64}")
 
 
 class Section(BaseModel):
@@ -94,6 +105,54 @@ def _peer_url(value: object) -> object:
     return str(_service_url(value)).rstrip("/")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilePlace:
+    """Where files are left: ``path`` on this machine (``scheme`` file), or below it on an SFTP server."""
+
+    scheme: str
+    path: str
+    host: str = ""
+    port: int = 22
+    user: str = ""
+
+
+def file_place(url: str | None) -> FilePlace | None:
+    """The place that a peer's address means; None for any other address. Raises ValueError for one that is none."""
+    if url is None or not url.startswith(("file:", "sftp:")):
+        return None
+    if url.startswith("file:"):
+        path = url.removeprefix("file:").removeprefix("//")
+        if not path or not path.isprintable():
+            raise ValueError("not a path")
+        return FilePlace(scheme="file", path=path)
+    found = _SFTP.fullmatch(url)
+    if found is None or not 0 < int(found["port"] or 22) < 65536:
+        raise ValueError("not an SFTP address")
+    host, port = found["host"].strip("[]"), int(found["port"] or 22)
+    return FilePlace(scheme="sftp", path=found["root"], host=host, port=port, user=found["user"])
+
+
+def _peer_place(value: object) -> object:
+    text = str(value).rstrip("/")
+    try:
+        place = file_place(text)
+    except ValueError as error:
+        raise _refuse("config-url-invalid") from error
+    return _peer_url(value) if place is None else text
+
+
+def _host_key(value: object) -> object:
+    if isinstance(value, str) and _HOST_KEY.fullmatch(value):
+        return value
+    raise _refuse("config-host-key-invalid")
+
+
+def _folder(value: object) -> object:
+    if isinstance(value, str) and _FOLDER.fullmatch(value):
+        return value
+    raise _refuse("config-folder-invalid")
+
+
 def _ledger_key(value: object) -> object:
     try:
         return VerifierKey.parse(str(value))
@@ -136,6 +195,9 @@ Code = Annotated[str, BeforeValidator(_code)]
 Reference = Annotated[str, BeforeValidator(_reference)]
 DatabaseUrl = Annotated[str, BeforeValidator(_database)]
 PeerUrl = Annotated[str, BeforeValidator(_peer_url)]
+PeerPlace = Annotated[str, BeforeValidator(_peer_place)]
+HostKey = Annotated[str, BeforeValidator(_host_key)]
+FolderName = Annotated[str, BeforeValidator(_folder)]
 ServiceUrl = Annotated[str, BeforeValidator(_service_url)]
 LedgerKey = Annotated[VerifierKey, BeforeValidator(_ledger_key)]
 WitnessKey = Annotated[CosignerKey, BeforeValidator(_witness_key)]

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from gateway.app import Gateway
+from gateway.collect import keep_collecting
 from gateway.config_keys import certificates_named
 from gateway.control import ControlServer
 from gateway.delivery.clock_check import ClockCheck
@@ -23,7 +24,7 @@ from gateway.delivery.ticker import Ticker
 from gateway.errors import ConfigError, GatewayError, LedgerError, StoreError
 from gateway.logs import dropped_lines
 from gateway.notify import notify
-from gateway.receiving import open_listeners
+from gateway.receiving import listens, open_listeners
 
 __all__ = ["serve"]
 
@@ -98,10 +99,10 @@ class _Daemon:
                 self._watched(gateway.anchors.work(), "anchors"),
                 self._watched(gateway.witnesses.work(), "witnesses"),
             ]
+            collecting = self._watched(keep_collecting(gateway, peers, self._stop), "collecting")
             beginning = self._watched(self._begin(clocks, ticker), "beginning")
             self._ready = True
-            receiving = gateway.settings.document.receive is not None
-            url = self._listeners[0].url if receiving else ""
+            url = self._listeners[0].url if listens(gateway) else ""
             _log.info("daemon.ready", node=gateway.node.code, url=url or None)
             notify("READY=1")
             if tell is not None:
@@ -118,7 +119,7 @@ class _Daemon:
                 for task in vouching:
                     task.cancel()
                 await asyncio.gather(*vouching, return_exceptions=True)
-                await self._drain(delivering)
+                await self._drain(delivering, collecting)
         if self._failure is not None:
             raise self._failure
         await asyncio.to_thread(gateway.notary.publish, final=True)
@@ -201,14 +202,14 @@ class _Daemon:
             _log.warning("log.lines-dropped", count=dropped)
             self._told_dropped = dropped
 
-    async def _drain(self, delivering: asyncio.Task[None]) -> None:
+    async def _drain(self, *going: asyncio.Task[None]) -> None:
         """Begin nothing more; what is under way may end by itself until the limit, then it is cut off, as a crash would, but told."""
         gateway = self._gateway
         gateway.runner.stop()
         gateway.dispatcher.stop()
         limit = gateway.settings.document.daemon.drain.total_seconds()
         ending = [
-            delivering,
+            *going,
             *self._runs.values(),
             asyncio.create_task(self._control.stop()),
             *(asyncio.create_task(listener.stop()) for listener in self._listeners),

@@ -11,7 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from gateway import custody, withdrawal
+from gateway import collect, custody, withdrawal
 from gateway.again import quarantine_retry, resync
 from gateway.app import Gateway
 from gateway.auditor import note_export
@@ -195,5 +195,6 @@ ORDERS: Mapping[str, Callable[[Gateway, Args, Progress], Awaitable[Json]]] = {
     "export": export,
     "state": state,
     **custody.ORDERS,
+    **collect.ORDERS,
     **withdrawal.ORDERS,
 }

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from gateway.app import Gateway
 from gateway.config import ReceiveSettings
+from gateway.delivery.exchange import Peer
 from gateway.delivery.judge import Judge
 from gateway.delivery.receive import Receiver, Sender
+from gateway.delivery.rounds import Rounds
 from gateway.errors import ConfigError
 from gateway.exchange.callers import CallerDirectory
+from gateway.exchange.file_intake import FileIntake
 from gateway.exchange.health import build_health
 from gateway.exchange.listener import Listener
 from gateway.exchange.receiver import ReceiverLimits, build_receiver
@@ -18,8 +21,9 @@ from gateway.exchange.tls import server_context
 from gateway.package.certificates import fingerprint
 from gateway.package.forms import Node
 from gateway.package.limits import Limits
+from gateway.ways import build_place, folders_of, is_by_files
 
-__all__ = ["Ready", "open_listener", "open_listeners", "open_receiver"]
+__all__ = ["Ready", "listens", "open_listener", "open_listeners", "open_receiver", "open_rounds"]
 
 Ready = Callable[[], Awaitable[bool]]
 """Answers ``/readyz``."""
@@ -65,7 +69,7 @@ def open_listener(gateway: Gateway, ready: Ready | None = None) -> Listener:
     tls = None
     if receive.tls:
         keys = settings.document.keys.tls
-        peers = [settings.peers[name] for name in receive.allow]
+        peers = [settings.peers[name] for name in receive.allow if not is_by_files(settings, name)]
         tls = server_context(
             settings.path(keys.certificate),
             settings.key_file(keys.private_key),
@@ -75,9 +79,50 @@ def open_listener(gateway: Gateway, ready: Ready | None = None) -> Listener:
     return Listener(application, host=host, port=port, tls=tls)
 
 
+def open_rounds(gateway: Gateway, ways: Mapping[str, Peer]) -> dict[str, Rounds]:
+    """The rounds to every peer by files, by its name; ``ways`` are the peers that are sent to, by code.
+
+    Raises as :func:`open_receiver`, and ExchangeError, PackageError for a place that cannot be used as configured.
+    """
+    settings, receive = gateway.settings, gateway.settings.document.receive
+    receiver: Receiver | None = None
+    found: dict[str, Rounds] = {}
+    for name, peer in settings.peers.items():
+        if not is_by_files(settings, name):
+            continue
+        intake = None
+        if receive is not None and name in receive.allow:
+            receiver = receiver or open_receiver(gateway)
+            intake = FileIntake(
+                build_place(settings, name),
+                receiver,
+                peer=name,
+                caller=peer.code,
+                clock=gateway.clock,
+                package_bytes=receive.max_package,
+                folders=folders_of(settings, name),
+            )
+        found[name] = Rounds(
+            name=name,
+            courier=gateway.courier,
+            intake=intake,
+            arrivals=gateway.folders(name),
+            way=ways.get(peer.code),
+        )
+    return found
+
+
+def listens(gateway: Gateway) -> bool:
+    """Whether any peer may send to us over HTTP."""
+    receive = gateway.settings.document.receive
+    if receive is None:
+        return False
+    return not receive.allow or any(not is_by_files(gateway.settings, name) for name in receive.allow)
+
+
 def open_listeners(gateway: Gateway, ready: Ready) -> list[Listener]:
     """What a node at work listens on: first for peers where something is received, then for whoever asks after its health."""
-    found = [] if gateway.settings.document.receive is None else [open_listener(gateway, ready)]
+    found = [open_listener(gateway, ready)] if listens(gateway) else []
     health = gateway.settings.document.daemon.health
     if health is not None:
         host, port = _split(health)
@@ -113,6 +158,8 @@ def _callers(gateway: Gateway, receive: ReceiveSettings) -> CallerDirectory:
     certificates: dict[str, str] = {}
     tokens: dict[str, str] = {}
     for name in receive.allow:
+        if is_by_files(gateway.settings, name):
+            continue
         peer = gateway.settings.peers[name]
         certificates |= {fingerprint(each): peer.code for each in gateway.certificates(peer.tls_certificates)}
         if peer.token is not None:

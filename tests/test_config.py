@@ -60,7 +60,9 @@ def test_every_key_of_the_example_is_a_real_key(lay: Lay) -> None:
         lines.append(stripped if is_key or is_section else line)
     text = "\n".join(lines).replace("county = [", "province = [").replace('["county"]', '["province"]')
     _, findings = inspect_settings(lay(text))
-    assert [finding for finding in findings if finding.code != "config-file-missing"] == []
+    # The example's peer is reached over HTTP: what it says of files is sound, but of no use there.
+    no_faults = {"config-file-missing", "config-folders-unused", "config-sftp-unused"}
+    assert [finding for finding in findings if finding.code not in no_faults] == []
 
 
 def test_all_problems_are_told_at_once(lay: Lay) -> None:

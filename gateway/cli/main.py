@@ -12,6 +12,7 @@ from gateway.cli import (
     audit,
     batches,
     catalog,
+    collect,
     custody,
     decide,
     demo,
@@ -57,7 +58,7 @@ def _root(
     configure(level="warning", style="console")
 
 
-for part in (setup, run, resync, schedule, status, decide):
+for part in (setup, run, resync, schedule, status, decide, collect):
     part.register(app)
 app.add_typer(batches.app, name="batches", help=say("help-batches"))
 app.add_typer(catalog.app, name="catalog", help=say("help-catalog"))

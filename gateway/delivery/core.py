@@ -225,6 +225,11 @@ def _asked(standing: Standing, answer: ReceiptAnswer, now: datetime, retry: Retr
                 return _give_up(standing, "never-received", 404)
             sending = replace(standing, state=State.SENDING, attempts=standing.attempts + 1, next_at=None, code="")
             return replace(sending, detail="", status=None), (Send(),)
+        case Refused(status=status, code=code, detail=detail):
+            following, _ = _to(standing, State.REFUSED, status=status, code=code)
+            # A void batch whose number is past: the bytes of the one that was given up arrived all the same.
+            past: tuple[Effect, ...] = (AskVoided(),) if standing.void and code == "sequence-gap" else ()
+            return replace(following, detail=detail), (Tell(code), *past)
         case NotReady(retry_after=asked):
             code, status = "receipt-follows", 202
         case Later(why=why, status=status, retry_after=asked, code=told):

@@ -16,7 +16,7 @@ from gateway.clock import Clock, instant
 from gateway.delivery.exchange import Peer, Progress
 from gateway.delivery.sent import check_answer
 from gateway.errors import DeliveryError, PackageError, PeerUnavailableError
-from gateway.exchange.outcome import Acknowledged, NeverReceived, NotReady
+from gateway.exchange.outcome import Acknowledged, Later, NeverReceived, NotReady, Refused, Unknown
 from gateway.exchange.port import Outgoing
 from gateway.store import attempts, batches
 from gateway.store.batches import Batch
@@ -58,8 +58,8 @@ async def _has(peer: Peer, batch: Batch) -> bool:
             return True
         case NeverReceived():
             return False
-        case _:
-            raise PeerUnavailableError("receipts-later", peer=peer.name, why=answer.why)
+        case Refused(code=why) | Later(why=why) | Unknown(why=why):
+            raise PeerUnavailableError("receipts-later", peer=peer.name, why=why)
 
 
 async def replay(database: Database, clock: Clock, peer: Peer, lost: Sequence[Batch], progress: Progress) -> None:

@@ -295,8 +295,11 @@ class Courier:
         after, effects = self._step(before, event, work.peer, now)
         # The attempt's end, the receipt and the new state are one transaction. A crash before it: the lease ends, the batch is found
         # as ``unknown``, and the receiver is asked. The state comes first: a worker that lost its fence writes nothing at all.
+        # No attempt tells why a question ended the batch: its row does.
+        why = ": ".join(filter(None, (after.code, after.detail))) if number is None else ""
+        refused = why if after.state is State.REFUSED else None
         with self.database.begin() as conn:
-            write_standing(conn, batch.id, before, after, at=at, fence=work.fence)
+            write_standing(conn, batch.id, before, after, at=at, fence=work.fence, reason=refused or None)
             if number is not None:
                 attempts.end_attempt(
                     conn,

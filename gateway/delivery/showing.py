@@ -67,9 +67,24 @@ class ShowingTransport:
     async def receipt(self, batch_id: str) -> ReceiptAnswer:
         """Ask for a receipt."""
         answer = await self._inner.receipt(batch_id)
-        if isinstance(answer, Acknowledged):
-            self._ledgers.offer(self._peer, batch_id, answer.shown)
+        match answer:
+            case Acknowledged(shown=beside):
+                self._ledgers.offer(self._peer, batch_id, beside)
+            case Later(code="log-proof-wanted", expected=int(size)):
+                # A peer by files can only ask so. The same bytes are put again, with the proof beside them; its answer comes later.
+                wanted = await asyncio.to_thread(self._prove, batch_id, size)
+                package = await asyncio.to_thread(self._package, batch_id)
+                if wanted is not None:
+                    await self._inner.send(Outgoing(batch_id=batch_id, package=package, shown=wanted))
+            case Refused(code="log-inconsistent"):
+                await asyncio.to_thread(self._alarm, AlarmCode.OWN_LOG_REFUSED, {"batch": batch_id})
+            case _:
+                pass
         return answer
+
+    def _package(self, batch_id: str) -> bytes:
+        with self._database.read() as conn:
+            return batches.package_bytes(conn, batch_id)
 
     async def node(self) -> NodeInfo:
         """Ask the peer who it is."""

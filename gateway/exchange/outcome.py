@@ -98,7 +98,8 @@ class NeverReceived:
 
 
 Outcome = Acknowledged | Taken | Refused | Later | Unknown
-ReceiptAnswer = Acknowledged | NotReady | NeverReceived | Later | Unknown
+ReceiptAnswer = Acknowledged | NotReady | NeverReceived | Refused | Later | Unknown
+"""Refused only where a refusal comes when it is asked for: by files. Over HTTP it is the answer to the sending."""
 
 
 def reached(answer: Outcome | ReceiptAnswer) -> bool:

@@ -40,6 +40,7 @@ __all__ = [
     "load_private_key",
     "parse_certificates",
     "pem_of",
+    "read_key_file",
     "store_private_key",
     "valid_at",
 ]
@@ -57,8 +58,27 @@ _CLOCK_SKEW = timedelta(minutes=5)  # a peer's clock a little behind must not fi
 def load_private_key(path: Path) -> PrivateKey:
     """The private key in the PEM file ``path``: ECDSA P-256 or RSA-3072, unencrypted.
 
+    Raises PackageError as :func:`read_key_file`, and ``key-unsupported``.
+    """
+    pem = read_key_file(path)
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise PackageError("key-unreadable", path=str(path), reason="PEM") from error
+    match key:
+        case ec.EllipticCurvePrivateKey(curve=ec.SECP256R1()):
+            return key
+        case rsa.RSAPrivateKey(key_size=bits) if bits == RSA_BITS:
+            return key
+        case _:
+            raise PackageError("key-unsupported", path=str(path))
+
+
+def read_key_file(path: Path) -> bytes:
+    """What a private key's file holds, when it is ours alone.
+
     The file is opened first and judged by its descriptor, so that it cannot be exchanged in between. Raises PackageError
-    ``key-unreadable``, ``key-is-link``, ``key-irregular``, ``key-owner``, ``key-mode`` or ``key-unsupported``.
+    ``key-unreadable``, ``key-is-link``, ``key-irregular``, ``key-owner`` or ``key-mode``.
     """
     try:
         # O_NONBLOCK: opening a FIFO must not hang; O_NOFOLLOW: a link could point anywhere tomorrow.
@@ -75,20 +95,9 @@ def load_private_key(path: Path) -> PrivateKey:
             raise PackageError("key-owner", path=str(path))
         if stat.S_IMODE(status.st_mode) != _KEY_MODE:
             raise PackageError("key-mode", path=str(path), mode=f"{stat.S_IMODE(status.st_mode):04o}")
-        pem = os.read(descriptor, _FILE_BYTES)
+        return os.read(descriptor, _FILE_BYTES)
     finally:
         os.close(descriptor)
-    try:
-        key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise PackageError("key-unreadable", path=str(path), reason="PEM") from error
-    match key:
-        case ec.EllipticCurvePrivateKey(curve=ec.SECP256R1()):
-            return key
-        case rsa.RSAPrivateKey(key_size=bits) if bits == RSA_BITS:
-            return key
-        case _:
-            raise PackageError("key-unsupported", path=str(path))
 
 
 def store_private_key(path: Path, pem: bytes) -> None:

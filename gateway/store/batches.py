@@ -410,7 +410,7 @@ def move(
         values["next_attempt_at"] = next_attempt_at or at
     if to in FINAL:
         values["closed_at"] = at
-    if person is not None:
+    if person is not None or reason is not None:
         values |= {"person": person, "reason": reason}
     if figures is not None:
         values["figures"] = json.dumps(dict(figures), ensure_ascii=False)

@@ -1,0 +1,67 @@
+"""The ways to peers by files, as the configuration says: a place, and what we call its folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.clock import Clock
+from gateway.config import Settings
+from gateway.config_values import file_place
+from gateway.errors import ConfigError
+from gateway.exchange.folder import Folders, FolderTransport
+from gateway.exchange.folder_place import FolderPlace
+from gateway.exchange.place import Place
+from gateway.exchange.port import NodeInfo
+from gateway.exchange.sftp_place import SftpAddress, SftpPlace
+
+__all__ = ["build_folder_transport", "build_place", "folders_of", "is_by_files"]
+
+
+def is_by_files(settings: Settings, name: str) -> bool:
+    """Whether files are left for the peer ``name``, and by it."""
+    return file_place(settings.peers[name].url) is not None
+
+
+def build_place(settings: Settings, name: str) -> Place:
+    """The place of a peer by files. Raises ExchangeError, PackageError for a key file that cannot be used, ConfigError."""
+    peer = settings.peers[name]
+    place = file_place(peer.url)
+    if place is None or (place.scheme == "sftp" and peer.sftp is None):
+        raise ConfigError("peer-without-url", peer=name)
+    if peer.sftp is None:
+        return FolderPlace(settings.path(place.path), peer=name)
+    address = SftpAddress(
+        host=place.host,
+        port=place.port,
+        user=place.user,
+        root=place.path,
+        host_keys=peer.sftp.host_keys,
+        private_key=settings.key_file(peer.sftp.private_key),
+    )
+    return SftpPlace(address, peer=name, connect=min(15.0, peer.timeout.total_seconds()))
+
+
+def folders_of(settings: Settings, name: str) -> Folders:
+    """What we call its folders."""
+    peer = settings.peers[name]
+    return Folders(
+        outgoing=peer.folders.outgoing,
+        incoming=peer.folders.incoming,
+        taken_away=peer.folders.taken_away,
+        total=peer.timeout.total_seconds(),
+    )
+
+
+def build_folder_transport(
+    settings: Settings, name: str, *, clock: Clock, package_of: Callable[[str], bytes | None]
+) -> FolderTransport:
+    """The way to a peer by files. Raises as :func:`build_place`."""
+    peer = settings.peers[name]
+    return FolderTransport(
+        build_place(settings, name),
+        peer=name,
+        node=NodeInfo(code=peer.code, name=peer.name, versions=(1,)),
+        clock=clock,
+        package_of=package_of,
+        folders=folders_of(settings, name),
+    )
