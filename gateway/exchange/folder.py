@@ -184,6 +184,8 @@ class FolderTransport:
         for folder in (outgoing, f"{outgoing}/{TAKEN}"):
             if await place.find(folder, str(name)) is not None:
                 return NotReady()
+        # A folder that is not there holds nothing either: that says nothing.
+        await place.probe((outgoing, incoming))
         # A part that is still there was never renamed.
         if self._folders.taken_away and await place.find(outgoing, part_of(str(name))) is None:
             return NotReady()

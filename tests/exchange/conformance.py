@@ -236,10 +236,13 @@ class Conformance:
         ]
 
     async def test_refused(self, bench: Bench) -> None:
-        """A refusal is an outcome with a code that people are told, and nothing lies there."""
+        """A refusal, at once or when asked for, is an outcome with a code that people are told, and nothing lies there."""
         await bench.behave(Manner.REFUSE)
         posted = post(bench)
-        answer = await bench.transport.send(posted.outgoing)
+        answer: Outcome | ReceiptAnswer = await bench.transport.send(posted.outgoing)
+        if isinstance(answer, Taken):
+            await bench.work()
+            answer = await bench.transport.receipt(posted.outgoing.batch_id)
         assert isinstance(answer, Refused), answer
         assert answer.code
         assert answer.detail or told(answer.code)
