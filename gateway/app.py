@@ -50,8 +50,6 @@ from gateway.errors import ConfigError, StoreError
 from gateway.exchange.folder import FolderTransport
 from gateway.exchange.port import Transport
 from gateway.exchange.recorder import Recorder
-from gateway.exchange.secret import Secret
-from gateway.exchange.service import ServiceLimits, ServiceTransport
 from gateway.exchange.timestamp import Authority
 from gateway.exchange.tls import client_context
 from gateway.exchange.witness import Witness
@@ -72,7 +70,7 @@ from gateway.store import batches
 from gateway.store.database import Database
 from gateway.store.entries import DurableLog
 from gateway.store.lock import hold
-from gateway.ways import build_folder_transport, is_by_files
+from gateway.ways import build_folder_transport, build_service_transport, is_by_files
 
 __all__ = ["Gateway", "ledger_origin", "open_gateway", "read_gateway"]
 
@@ -411,21 +409,7 @@ class Gateway:
         """The way to a peer: by files, or over HTTP, known by our TLS certificate or by a token."""
         if is_by_files(self.settings, name):
             return self.folders(name)
-        chosen, tls = self.settings.peers[name], None
-        if chosen.url is None:
-            raise ConfigError("peer-without-url", peer=name)
-        if chosen.url.startswith("https:"):
-            keys = self.settings.document.keys.tls
-            tls = client_context(
-                [self.settings.path(path) for path in chosen.tls_certificates],
-                certificate=self.settings.path(keys.certificate),
-                private_key=self.settings.key_file(keys.private_key),
-            )
-        token = None if chosen.token is None else Secret(self.settings.secret(chosen.token).reveal())
-        limits = ServiceLimits(total=chosen.timeout.total_seconds())
-        return ServiceTransport(
-            chosen.url, peer=name, clock=self.clock, ids=self.ids, tls=tls, token=token, limits=limits
-        )
+        return build_service_transport(self.settings, name, clock=self.clock, ids=self.ids)
 
     def folders(self, name: str) -> FolderTransport:
         """The way to a peer by files. Raises ExchangeError, PackageError, ConfigError."""

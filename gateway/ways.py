@@ -1,10 +1,10 @@
-"""The ways to peers by files, as the configuration says: a place, and what we call its folders."""
+"""The ways to peers as the configuration says: over HTTP, or by files in a place with two folders."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.clock import Clock
+from gateway.clock import Clock, Ids
 from gateway.config import Settings
 from gateway.config_values import file_place
 from gateway.errors import ConfigError
@@ -12,9 +12,12 @@ from gateway.exchange.folder import Folders, FolderTransport
 from gateway.exchange.folder_place import FolderPlace
 from gateway.exchange.place import Place
 from gateway.exchange.port import NodeInfo
+from gateway.exchange.secret import Secret
+from gateway.exchange.service import ServiceLimits, ServiceTransport
 from gateway.exchange.sftp_place import SftpAddress, SftpPlace
+from gateway.exchange.tls import client_context
 
-__all__ = ["build_folder_transport", "build_place", "folders_of", "is_by_files"]
+__all__ = ["build_folder_transport", "build_place", "build_service_transport", "folders_of", "is_by_files"]
 
 
 def is_by_files(settings: Settings, name: str) -> bool:
@@ -65,3 +68,20 @@ def build_folder_transport(
         package_of=package_of,
         folders=folders_of(settings, name),
     )
+
+
+def build_service_transport(settings: Settings, name: str, *, clock: Clock, ids: Ids) -> ServiceTransport:
+    """The way to a peer over HTTP. Raises ConfigError, ExchangeError for an address or files that cannot be used."""
+    peer, tls = settings.peers[name], None
+    if peer.url is None:
+        raise ConfigError("peer-without-url", peer=name)
+    if peer.url.startswith("https:"):
+        keys = settings.document.keys.tls
+        tls = client_context(
+            [settings.path(path) for path in peer.tls_certificates],
+            certificate=settings.path(keys.certificate),
+            private_key=settings.key_file(keys.private_key),
+        )
+    token = None if peer.token is None else Secret(settings.secret(peer.token).reveal())
+    limits = ServiceLimits(total=peer.timeout.total_seconds())
+    return ServiceTransport(peer.url, peer=name, clock=clock, ids=ids, tls=tls, token=token, limits=limits)
