@@ -165,7 +165,7 @@ async def revoke(gateway: Gateway, args: Args, tell: Progress) -> Json:
 
 
 async def retention(gateway: Gateway, args: Args, tell: Progress) -> Json:
-    """Erase the bytes of packages past their time; with ``dry_run`` only tell which."""
+    """Erase the bytes of packages past their time, with ``disputed`` those in dispute too; with ``dry_run`` only tell which."""
     eraser = Eraser(
         database=gateway.database,
         node=gateway.node,
@@ -173,7 +173,12 @@ async def retention(gateway: Gateway, args: Args, tell: Progress) -> Json:
         after=gateway.settings.document.ledger.retention,
     )
     run = partial(
-        eraser.run, person=args["person"], reason=args["reason"], dry_run=bool(args.get("dry_run")), tell=tell
+        eraser.run,
+        person=args["person"],
+        reason=args["reason"],
+        dry_run=bool(args.get("dry_run")),
+        disputed=bool(args.get("disputed")),
+        tell=tell,
     )
     done = await asyncio.to_thread(run)
     return {

@@ -182,6 +182,15 @@ async def export(gateway: Gateway, args: Args, tell: Progress) -> Json:
     return {"index": index}
 
 
+async def quarantine_out(gateway: Gateway, args: Args, tell: Progress) -> Json:
+    """Enter that rows held back are shown with their personal values (``what``: reveal) or handed out in a file (export)."""
+    action = {"reveal": "quarantine-reveal", "export": "quarantine-export"}[args["what"]]
+    who = {"person": args["person"], "reason": args["reason"]}
+    with gateway.database.begin() as conn:
+        index = note_action(conn, gateway.node, gateway.clock, action=action, subject=args["subject"], **who)
+    return {"index": index}
+
+
 ORDERS: Mapping[str, Callable[[Gateway, Args, Progress], Awaitable[Json]]] = {
     "run": run,
     "approve": approve,
@@ -192,6 +201,7 @@ ORDERS: Mapping[str, Callable[[Gateway, Args, Progress], Awaitable[Json]]] = {
     "receipt": receipt,
     "resync": resync,
     "quarantine-retry": quarantine_retry,
+    "quarantine-out": quarantine_out,
     "export": export,
     "state": state,
     **custody.ORDERS,

@@ -157,3 +157,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 def _read(path: Path, most: int) -> bytes:
     with _opened(path) as file:
         return file.read(most + 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -57,13 +57,14 @@ def _close(
 def _retention(
     config: Config = CONFIG,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=say("retention-dry"))] = False,
+    disputed: Annotated[bool, typer.Option("--disputed", help=say("retention-disputed"))] = False,
     person: Person = "",
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     settings = load_settings(config)
     order = {"person": "-", "reason": "-"} if dry_run else signed(person, reason)
-    done = perform(settings, "retention", {"dry_run": dry_run, **order}, _silent)
+    done = perform(settings, "retention", {"dry_run": dry_run, "disputed": disputed, **order}, _silent)
     if as_json:
         print_json(done)
         return

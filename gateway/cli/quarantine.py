@@ -116,17 +116,22 @@ def _show(
     case: Number,
     config: Config = CONFIG,
     reveal: Annotated[bool, typer.Option("--reveal", help=say("quarantine-reveal"))] = False,
+    person: Person = "",
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
+    who = signed(person, reason) if reveal else {}
     with _looking(config) as gateway, gateway.database.read() as conn:
         found = _told(gateway, conn, quarantine.find_case(conn, case), reveal=reveal)
+    if reveal:  # no value is shown that the ledger does not know of
+        _enter(config, "reveal", f"case {case}", who)
     if as_json:
         print_json(found)
         return
     out = screen()
     out.print(f"[bold]#{found['case']}[/] {found['exchange']}  {escape(found['where'])}  {found['unit'] or ''}")
-    for reason, fix in zip(found["reasons"], found["fixes"], strict=True):
-        out.print(f"  [red]{escape(reason)}[/]")
+    for said, fix in zip(found["reasons"], found["fixes"], strict=True):
+        out.print(f"  [red]{escape(said)}[/]")
         if fix:
             out.print(f"    [dim]→[/] {escape(fix)}")
     table([say("quarantine-row"), say("quarantine-value")], list(found["row"].items()))
@@ -241,8 +246,13 @@ def _export(
     unit: Unit = None,
     code: Code = None,
     force: Annotated[bool, typer.Option("--force", help=say("quarantine-force"))] = False,
+    person: Person = "",
+    reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
+    who = signed(person, reason)
+    narrowed = {"exchange": exchange, "unit": unit, "code": code}
+    chosen = " ".join(f"{name}={value}" for name, value in narrowed.items() if value is not None) or "all"
     with _looking(config) as gateway, gateway.database.read() as conn:
         names = list(gateway.settings.exchanges) if exchange is None else [exchange]
         # One reading transaction: what was counted is what is written.
@@ -253,6 +263,7 @@ def _export(
             now=gateway.clock.now(),
             language=language(),
             force=force,
+            before=lambda done: _enter(config, "export", f"{chosen} rows={done.rows.total()}", who),
         )
     rows = done.rows.total()
     if as_json:
@@ -261,6 +272,11 @@ def _export(
         )
     else:
         screen().print(say("quarantine-exported", file=file, rows=rows))
+
+
+def _enter(config: Path, what: str, subject: str, who: Mapping[str, str]) -> None:
+    """The ledger's entry of personal data that leaves, before it does: no entry, no data."""
+    perform(load_settings(config), "quarantine-out", {"what": what, "subject": subject, **who}, _silent)
 
 
 def _part(gateway: Gateway, exchange: str) -> Part:

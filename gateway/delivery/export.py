@@ -20,7 +20,7 @@ import structlog
 from gateway import __version__
 from gateway.clock import Clock
 from gateway.delivery.archive import ArchiveWriter
-from gateway.delivery.landmarks import Landmarks, certificates, verifier_keys
+from gateway.delivery.landmarks import Landmarks, certificates, verifier_keys, witness_keys
 from gateway.delivery.proving import Prover
 from gateway.delivery.pyz import verifier_pyz
 from gateway.errors import DeliveryError, LedgerError
@@ -36,6 +36,7 @@ from gateway.ledger.tiles import CHECKPOINT_PATH, TileId, encode_bundle, new_til
 from gateway.package.certificates import Certificate, pem_of
 from gateway.package.forms import Node
 from gateway.store import sealed
+from gateway.store.cosignatures import cosignatures, newest_cosigned
 from gateway.store.database import Connection, Database
 from gateway.store.entries import DurableLog, TransactionLog
 
@@ -153,6 +154,7 @@ class _Exporter:
             ledger_keys=verifier_keys(history),
             signers=_with_former(self._order.signers, history),
             authorities=_authorities(self._order.authorities, history),
+            witnesses=witness_keys(history),
         )
         return {
             layout.README: resources.files("gateway.delivery").joinpath("bundle-readme.txt").read_bytes(),
@@ -182,12 +184,14 @@ class _Exporter:
         archive.add(layout.KEYS, keys_json(landmarks.keys))
         for key_id, certificate in certificates(landmarks.history()).items():
             archive.add(layout.certificate_path(key_id), pem_of(certificate).encode("ascii"))
-        archive.add(CHECKPOINT_PATH, self._newest.note)
         with self._database.read() as conn:
             sizes = [size for size in sealed.checkpoint_sizes(conn) if size < self._newest.size]
-            earlier = sealed.checkpoints_of(conn, landmarks.leaned_on([one.size for one in landmarks.anchors], sizes))
-        for one in earlier:
-            archive.add(layout.checkpoint_path(one.size), one.note)
+            wanted = [*(one.size for one in landmarks.anchors), *newest_cosigned(conn, self._newest.size)]
+            earlier = sealed.checkpoints_of(conn, landmarks.leaned_on(wanted, sizes))
+            cosigned = {one.size: "".join(cosignatures(conn, one.size)) for one in (self._newest, *earlier)}
+        for one in (self._newest, *earlier):
+            path = CHECKPOINT_PATH if one is self._newest else layout.checkpoint_path(one.size)
+            archive.add(path, one.note + cosigned[one.size].encode("utf-8"))
         for anchor in landmarks.anchors:
             archive.add(layout.anchor_path(anchor.index), anchor.token, packed=False)
 

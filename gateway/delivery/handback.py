@@ -67,12 +67,15 @@ def write_handback(
     now: datetime,
     language: str = DEFAULT_LANGUAGE,
     force: bool = False,
+    before: Callable[[Handback], None] = lambda _done: None,
 ) -> Handback:
     """Write the workbook: counts first, then a sheet for each exchange, and another for what its format or its receiver refused, whose
     rows are in the catalog's fields. ``cases`` gives the cases of an exchange, the same ones each time it is called.
 
-    The file is the owner's alone (0600), appears under its name when it is whole, and replaces another only with ``force``. Raises
-    DeliveryError ``handback-exists``, ``handback-empty``, ``handback-unwritable``.
+    The file is the owner's alone (0600), appears under its name when it is whole, and replaces another only with ``force``. ``before`` is
+    told what is in it just before that; when it raises, there is no file.
+
+    Raises DeliveryError ``handback-exists``, ``handback-empty``, ``handback-unwritable``.
     """
     if file.exists() and not force:
         raise DeliveryError("handback-exists", file=str(file))
@@ -84,6 +87,7 @@ def write_handback(
                 done = book.finish()
             if not done.rows:
                 raise DeliveryError("handback-empty")
+            before(done)
             _publish(whole, file, force=force)
     except OSError as error:
         raise DeliveryError("handback-unwritable", file=str(file), reason=error.strerror or "?") from error

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from gateway.errors import LedgerError
 from gateway.evidence.trust import certificate_in
+from gateway.ledger.cosignature import CosignerKey
 from gateway.ledger.encoding import from_base64
 from gateway.ledger.entry import Entry
 from gateway.ledger.history import KEY_KINDS, KeyHistory
 from gateway.ledger.note import VerifierKey
 from gateway.package.certificates import Certificate
 
-__all__ = ["Landmarks", "Stamped", "certificates", "verifier_keys"]
+__all__ = ["Landmarks", "Stamped", "certificates", "verifier_keys", "witness_keys"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,16 @@ def verifier_keys(history: KeyHistory) -> list[VerifierKey]:
         with suppress(LedgerError):
             found.append(VerifierKey.parse(key.key))
     return found
+
+
+def witness_keys(history: KeyHistory) -> list[CosignerKey]:
+    """The keys of the witnesses that the ledger names, each once."""
+    found = []
+    for key in history.keys:
+        if key.purpose == "witness":
+            with suppress(LedgerError):
+                found.append(CosignerKey.parse(key.key))
+    return list(dict.fromkeys(found))
 
 
 def certificates(history: KeyHistory) -> dict[str, Certificate]:

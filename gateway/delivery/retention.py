@@ -1,6 +1,6 @@
 """The end of a payload: a package's bytes are erased when their time is over and nothing keeps them; what the ledger says of them stays.
 
-Never erased: receipts, entries, digests; whatever is not settled, or not under a signed checkpoint yet; what a person has ordered to keep.
+Never erased: receipts, entries, digests; whatever is open, or not under a signed checkpoint yet; what a person has ordered to keep.
 """
 
 from __future__ import annotations
@@ -44,18 +44,21 @@ class Erasures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eraser:
-    """Erases payloads that were settled longer than ``after`` ago."""
+    """Erases payloads whose batches ended longer than ``after`` ago."""
 
     database: Database
     node: Node
     clock: Clock
     after: timedelta
 
-    def run(self, *, person: str, reason: str, dry_run: bool, tell: Progress) -> Erasures:
-        """Erase what may go, batch by batch: stopped half-way, what was done is done and entered, and the rest is found by the next order."""
+    def run(self, *, person: str, reason: str, dry_run: bool, tell: Progress, disputed: bool = False) -> Erasures:
+        """Erase what may go, batch by batch: stopped half-way, what was done is done and entered, and the rest is found by the next order.
+
+        ``disputed``: by this order, what is in dispute may go as well.
+        """
         erased: list[Payload] = []
         kept: list[tuple[Payload, int]] = []
-        for payload in self._due():
+        for payload in self._due(disputed=disputed):
             if dry_run:
                 with self.database.read() as conn:
                     hold = _held(conn, payload)
@@ -72,11 +75,13 @@ class Eraser:
             _log.info("retention.done", erased=len(done.erased), bytes=done.bytes, kept=len(done.kept))
         return done
 
-    def _due(self) -> Iterator[Payload]:
+    def _due(self, *, disputed: bool) -> Iterator[Payload]:
         newest = DurableLog(self.database).newest_checkpoint()
         before = instant(self.clock.now() - self.after)
         with self.database.read() as conn:
-            found = retention.past_due(conn, before=before, signed=0 if newest is None else newest.size)
+            found = retention.past_due(
+                conn, before=before, signed=0 if newest is None else newest.size, disputed=disputed
+            )
         yield from found
 
     def _erase(self, payload: Payload, person: str, reason: str) -> Hold | None:

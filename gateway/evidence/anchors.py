@@ -64,8 +64,9 @@ def read_anchor(
     if (size, entry.text("checkpoint_root")) != (checkpoint.checkpoint.size, checkpoint.checkpoint.root.hex()):
         tell("evidence-token-other", named, f"{checkpoint.checkpoint.size} {checkpoint.checkpoint.root.hex()}")
         return None
-    if stamp.imprint != sha256(checkpoint.note).digest():
-        tell("evidence-token-other", f"{checkpoint.place} {sha256(checkpoint.note).hexdigest()}", stamp.imprint.hex())
+    stamped = sha256(checkpoint.stamped)
+    if stamp.imprint != stamped.digest():
+        tell("evidence-token-other", f"{checkpoint.place} {stamped.hexdigest()}", stamp.imprint.hex())
         return None
     if size > index:
         tell("evidence-token-early", f"≤ {index}", size)

@@ -7,7 +7,7 @@
 ``gateway-verify.pyz``                  the offline verifier
 ``keys.json``                           the ledger's entries about keys, readable
 ``checkpoint``, ``tile/…``              the whole ledger as C2SP tlog-tiles publishes it, entry bundles included
-``checkpoints/SIZE``                    earlier checkpoints: those that were time-stamped, those around a change of keys
+``checkpoints/SIZE``                    earlier checkpoints: time-stamped, cosigned last by a witness, around a change of keys
 ``anchors/INDEX.token``                 the RFC 3161 token of the ``anchor`` entry INDEX, DER
 ``certificates/KEY-ID.pem``             the certificates of the key history
 ``proofs/INDEX.json``                   the proof of one selected batch's entry (:mod:`gateway.evidence.proof`); few selected batches only

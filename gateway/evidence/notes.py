@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.errors import LedgerError
 from gateway.ledger.checkpoint import Checkpoint, parse_checkpoint
-from gateway.ledger.note import MAX_NOTE_BYTES
+from gateway.ledger.note import MAX_NOTE_BYTES, MAX_SIGNATURES
 
 __all__ = ["Claimed", "claimed", "claimed_in", "facts_of"]
 
@@ -18,6 +18,22 @@ class Claimed:
     place: str
     note: bytes
     checkpoint: Checkpoint
+
+    @property
+    def text(self) -> str:
+        """What was signed: everything before the blank line, its last newline included."""
+        return self.note.decode("utf-8").rpartition("\n\n")[0] + "\n"
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """The signature lines without their newlines, so many as a note may have."""
+        return tuple(self.note.decode("utf-8").rpartition("\n\n")[2].split("\n", MAX_SIGNATURES)[:-1])
+
+    @property
+    def stamped(self) -> bytes:
+        """The note as it was time-stamped: with the log's own signature, its first; witnesses sign later."""
+        head, _, signatures = self.note.rpartition(b"\n\n")
+        return head + b"\n\n" + signatures.partition(b"\n")[0] + b"\n"
 
 
 def claimed(note: bytes, place: str) -> Claimed:

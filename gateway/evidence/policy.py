@@ -1,4 +1,4 @@
-"""Whom a verification believes: verifier keys of the ledger, certificates of those who seal, authorities for time.
+"""Whom a verification believes: verifier keys of the ledger, certificates of those who seal, authorities for time, witnesses.
 
 A bundle brings the exporter's own list along (``policy.toml``). It is a list to be compared with what an auditor got by other ways; given
 back with ``--policy`` it is the auditor's own word.
@@ -7,12 +7,13 @@ back with ``--policy`` it is the auditor's own word.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from gateway.errors import EvidenceError, LedgerError, PackageError
+from gateway.ledger.cosignature import CosignerKey
 from gateway.ledger.note import VerifierKey
 from gateway.package.certificates import Certificate, fingerprint, parse_certificates, pem_of
 
@@ -21,6 +22,7 @@ __all__ = ["MAX_POLICY_BYTES", "Policy", "parse_policy", "policy_text"]
 MAX_POLICY_BYTES: Final = 4 * 1024 * 1024
 _SKEW: Final = timedelta(minutes=5)
 _LONGEST_SKEW: Final = 86_400
+_Key = TypeVar("_Key", VerifierKey, CosignerKey)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Policy:
     ledger_keys: tuple[VerifierKey, ...] = ()
     signers: Mapping[str, tuple[Certificate, ...]] = field(default_factory=dict)
     authorities: tuple[Certificate, ...] = ()
+    witnesses: tuple[CosignerKey, ...] = ()
     skew: timedelta = _SKEW
     whole: bool = True
 
@@ -46,13 +49,7 @@ def parse_policy(data: bytes) -> Policy:
         told = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise EvidenceError("policy-malformed", place="", reason="TOML") from error
-    _only(told, {"origin", "ledger_keys", "clock_skew", "signers", "authorities"}, "")
-    keys = []
-    for at, text in enumerate(_list(told, "ledger_keys")):
-        try:
-            keys.append(VerifierKey.parse(text if isinstance(text, str) else ""))
-        except LedgerError as error:
-            raise EvidenceError("policy-malformed", place=f"ledger_keys[{at}]", reason=error.code) from error
+    _only(told, {"origin", "ledger_keys", "witnesses", "clock_skew", "signers", "authorities"}, "")
     signers: dict[str, tuple[Certificate, ...]] = {}
     for at, one in enumerate(_list(told, "signers")):
         place = f"signers[{at}]"
@@ -68,11 +65,22 @@ def parse_policy(data: bytes) -> Policy:
         raise EvidenceError("policy-malformed", place="clock_skew", reason=f"0 … {_LONGEST_SKEW}")
     return Policy(
         origin=_text(told, "origin", "") if "origin" in told else None,
-        ledger_keys=tuple(keys),
+        ledger_keys=_keys(told, "ledger_keys", VerifierKey.parse),
         signers=signers,
         authorities=tuple(authorities),
+        witnesses=_keys(told, "witnesses", CosignerKey.parse),
         skew=timedelta(seconds=skew),
     )
+
+
+def _keys(told: Mapping[str, Any], name: str, parse: Callable[[str], _Key]) -> tuple[_Key, ...]:
+    keys = []
+    for at, text in enumerate(_list(told, name)):
+        try:
+            keys.append(parse(text if isinstance(text, str) else ""))
+        except LedgerError as error:
+            raise EvidenceError("policy-malformed", place=f"{name}[{at}]", reason=error.code) from error
+    return tuple(keys)
 
 
 def _only(told: Any, known: set[str], place: str) -> None:
@@ -110,6 +118,7 @@ def policy_text(
     ledger_keys: Sequence[VerifierKey],
     signers: Mapping[str, Sequence[Certificate]],
     authorities: Sequence[Certificate],
+    witnesses: Sequence[CosignerKey] = (),
 ) -> str:
     """A policy file, with fingerprints beside the certificates for whoever compares them by telephone."""
     lines = [
@@ -118,6 +127,7 @@ def policy_text(
         "# file to gateway-verify with --policy.",
         f"origin = {_quoted(origin)}",
         f"ledger_keys = [{', '.join(_quoted(str(key)) for key in ledger_keys)}]",
+        f"witnesses = [{', '.join(_quoted(str(key)) for key in witnesses)}]",
         f"clock_skew = {int(_SKEW.total_seconds())}",
     ]
     for code, certificates in sorted(signers.items()):

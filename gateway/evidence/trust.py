@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 from gateway.clock import instant
 from gateway.errors import LedgerError, PackageError
 from gateway.evidence.policy import Policy
+from gateway.ledger.cosignature import CosignerKey
 from gateway.ledger.entry import Entry
 from gateway.ledger.history import KEY_KINDS, KeyHistory, LoggedKey
 from gateway.ledger.note import VerifierKey
@@ -124,6 +126,20 @@ class Trust:
         """Whether a certificate was revoked, and not entered again, before what was entered under ``index``."""
         entered = [key for key in self._history.keys if key.key_id == key_id and key.index < index]
         return bool(entered) and entered[-1].revoked(index)
+
+    def witnesses(self, size: int) -> tuple[CosignerKey, ...]:
+        """Who may cosign a checkpoint over ``size`` entries: the auditor's witnesses, and those that the ledger itself names."""
+        logged = []
+        for key in self._history.keys:
+            if key.purpose == "witness" and not key.revoked(size):
+                with suppress(LedgerError):
+                    logged.append(CosignerKey.parse(key.key))
+        return (*self._own.witnesses, *logged)
+
+    @property
+    def asked_witnesses(self) -> tuple[CosignerKey, ...]:
+        """The witnesses that the auditor relies on."""
+        return self._own.witnesses
 
     def authorities(self) -> tuple[Certificate, ...]:
         """The authorities for time."""

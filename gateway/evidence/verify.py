@@ -26,6 +26,7 @@ from gateway.evidence.tail import judge_tail
 from gateway.evidence.timing import Timing
 from gateway.evidence.trust import Trust
 from gateway.evidence.verify_proof import verify_proof
+from gateway.evidence.witnessing import Seen, judge_cosignatures
 from gateway.ledger.entry import Entry, decode
 from gateway.ledger.report import Discrepancies, Verdict
 from gateway.ledger.tiles import CHECKPOINT_PATH
@@ -77,6 +78,7 @@ def verify_bundle(
     # 2. Every checkpoint: on this history, signed by a key that was to be believed.
     integrity.judge_checkpoints(checkpoints)
     authenticity.judge_checkpoints(checkpoints, lambda one: integrity.on_history(one) is True)
+    witnesses = judge_cosignatures(checkpoints, trust, lambda one: integrity.on_history(one) is True, authentic)
     authenticity.judge_copies(bundle, whole=integrity.whole)
     integrity.judge_files()
     timing.between()
@@ -109,7 +111,7 @@ def verify_bundle(
             "completeness": conclude(complete),
         },
         facts=_facts(bundle, integrity, timing),
-        remarks=tuple(_remarks(bundle, completeness, timing, vouched)),
+        remarks=tuple(_remarks(bundle, completeness, timing, witnesses, vouched)),
     )
 
 
@@ -208,7 +210,7 @@ def _facts(bundle: Bundle, integrity: Integrity, timing: Timing) -> dict[str, st
 
 
 def _remarks(
-    bundle: Bundle, completeness: Completeness, timing: Timing, vouched: int
+    bundle: Bundle, completeness: Completeness, timing: Timing, witnesses: Sequence[Seen], vouched: int
 ) -> Iterator[tuple[str, Mapping[str, object]]]:
     tally, manifest = completeness.tally, bundle.manifest
     yield (
@@ -219,6 +221,8 @@ def _remarks(
         yield "evidence-remark-route", {"route": route, "last": last}
     if timing.last is not None:
         yield "evidence-remark-time", {"size": timing.last.size, "at": instant(timing.last.at)}
+    for one in witnesses:
+        yield "evidence-remark-witness", {"witness": one.witness, "size": one.size, "at": instant(one.at)}
     if 0 < vouched < manifest.size:
         yield "evidence-remark-held", {"size": vouched}
     if manifest.entry < 0:

@@ -14,6 +14,7 @@ from gateway.evidence.policy import Policy
 from gateway.evidence.proof import Proof, ProvedEntry, ProvedRecord
 from gateway.evidence.timing import Timing
 from gateway.evidence.trust import Trust
+from gateway.evidence.witnessing import judge_cosignatures
 from gateway.ledger.entry import Entry, decode
 from gateway.ledger.proof import check_consistency, check_inclusion
 from gateway.ledger.report import Discrepancies
@@ -45,6 +46,7 @@ def verify_proof(proof: Proof, *, policy: Policy | None = None) -> Judgements:
     # 3. signed by keys that were to be believed
     checkpoints = [one for one in (newest, *earlier.values()) if one is not None]
     authenticity.judge_checkpoints(checkpoints, lambda _one: True)  # one that is off the history was told, and left out
+    judge_cosignatures(checkpoints, trust, lambda _one: True, authentic, each_asked=False)
     timing.between()
     if entry is not None:
         timing.judge(proof.entry.index, entry)

@@ -19,6 +19,7 @@ from gateway.ledger.encoding import from_base64, to_base64
 
 __all__ = [
     "MAX_NOTE_BYTES",
+    "MAX_SIGNATURES",
     "NoteSigner",
     "VerifierKey",
     "is_name",
@@ -31,7 +32,8 @@ __all__ = [
 MAX_NOTE_BYTES: Final = 262_144
 """16 signatures have to be taken, and a post-quantum one is nearly 5 kB: 16 of them fit."""
 
-_MAX_SIGNATURES: Final = 100
+MAX_SIGNATURES: Final = 100
+"""Lines that a note may have; more make it malformed."""
 _ED25519: Final = b"\x01"
 _KEY_BYTES: Final = 32
 _ID_BYTES: Final = 4
@@ -129,7 +131,7 @@ def open_note(note: bytes, known: Sequence[VerifierKey]) -> tuple[str, tuple[Ver
         raise LedgerError("note-malformed", reason="no signature block")
     text = whole[: split + 1]
     lines = whole[split + 2 : -1].split("\n")
-    if len(lines) > _MAX_SIGNATURES:
+    if len(lines) > MAX_SIGNATURES:
         raise LedgerError("note-malformed", reason="too many signatures")
     # 3. every line is well formed, whoever signed
     signatures = [parse_line(line) for line in lines]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from gateway.store.tables import cosignature
 
-__all__ = ["add_cosignature", "cosignatures"]
+__all__ = ["add_cosignature", "cosignatures", "newest_cosigned"]
 
 
 def add_cosignature(conn: Connection, witness: str, size: int, line: str, *, at: str) -> bool:
@@ -22,3 +22,9 @@ def cosignatures(conn: Connection, size: int) -> list[str]:
     """The lines over the checkpoint of this size, each with its newline, by witness."""
     query = select(cosignature.c.line).where(cosignature.c.size == size).order_by(cosignature.c.witness)
     return list(conn.scalars(query))
+
+
+def newest_cosigned(conn: Connection, most: int) -> list[int]:
+    """For each witness, the size of the largest checkpoint up to ``most`` that it signed; each size once."""
+    query = select(func.max(cosignature.c.size)).where(cosignature.c.size <= most).group_by(cosignature.c.witness)
+    return sorted(set(conn.scalars(query)))

@@ -1,7 +1,8 @@
 """Packages past their time, whose bytes may go, and what keeps them all the same.
 
-A package is past its time when its batch was settled long enough ago and the entry that says so lies under a signed checkpoint. Its digests,
-receipt and entries stay for ever.
+A package is past its time when its batch ended long enough ago and the entry that says so lies under a signed checkpoint: it was
+reconciled, received, or given up and the void batch in its place is settled. One in dispute ends only at a person's word. Digests, receipts and
+entries stay for ever.
 """
 
 from __future__ import annotations
@@ -10,10 +11,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, ScalarSelect, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from gateway.errors import StoreError
-from gateway.store.states import State
+from gateway.store.states import OPEN, State
 from gateway.store.tables import batch, entry, inbox_batch, legal_hold, package
 
 __all__ = [
@@ -68,21 +82,12 @@ class Hold:
     reason: str
 
 
-def past_due(conn: Connection, *, before: str, signed: int) -> list[Payload]:
-    """What was settled before ``before`` and is entered below the size ``signed``, oldest first."""
-    sent_entry = _entered(batch.c.id, "batch.reconciled")
-    sent = (
-        select(
-            literal(Side.SENT.value).label("side"),
-            batch.c.id.label("batch_id"),
-            batch.c.package_sha256,
-            batch.c.closed_at.label("settled_at"),
-            sent_entry.label("entered"),
-            func.length(package.c.data).label("size"),
-        )
-        .join(package, package.c.batch_id == batch.c.id)
-        .where(batch.c.state == State.RECONCILED.value, batch.c.closed_at < before, sent_entry < signed)
-    )
+def past_due(conn: Connection, *, before: str, signed: int, disputed: bool = False) -> list[Payload]:
+    """What ended before ``before`` and is entered below the size ``signed``, oldest first; what is in dispute only if ``disputed``."""
+    ends = {State.RECONCILED: "batch.reconciled", State.ABANDONED: "batch.abandoned"}
+    if disputed:
+        ends[State.DISPUTED] = "batch.disputed"
+    sent = [_sent(state, kind, before, signed) for state, kind in ends.items()]
     received_entry = _entered(inbox_batch.c.id, "batch.received")
     received = select(
         literal(Side.RECEIVED.value).label("side"),
@@ -92,8 +97,27 @@ def past_due(conn: Connection, *, before: str, signed: int) -> list[Payload]:
         received_entry.label("entered"),
         func.length(inbox_batch.c.package).label("size"),
     ).where(inbox_batch.c.received_at < before, func.length(inbox_batch.c.package) > 0, received_entry < signed)
-    found = [_payload(row) for query in (sent, received) for row in conn.execute(query)]
+    found = [_payload(row) for query in (*sent, received) for row in conn.execute(query)]
     return sorted(found, key=lambda one: (one.settled_at, one.batch_id))
+
+
+def _sent(state: State, kind: str, before: str, signed: int) -> Select[Any]:
+    """Our own packages that ended in ``state``, under an entry of ``kind``."""
+    entered = _entered(batch.c.id, kind)
+    void = batch.alias()
+    unsettled = exists().where(void.c.void_of == batch.c.id, void.c.state.in_([one.value for one in OPEN]))
+    return (
+        select(
+            literal(Side.SENT.value).label("side"),
+            batch.c.id.label("batch_id"),
+            batch.c.package_sha256,
+            batch.c.closed_at.label("settled_at"),
+            entered.label("entered"),
+            func.length(package.c.data).label("size"),
+        )
+        .join(package, package.c.batch_id == batch.c.id)
+        .where(batch.c.state == state.value, batch.c.closed_at < before, entered < signed, ~unsettled)
+    )
 
 
 def _entered(batch_id: ColumnElement[str], kind: str) -> ScalarSelect[Any]:

@@ -51,23 +51,26 @@ def package_of(conn: Connection, batch_id: str, *, received: bool) -> bytes | No
         if received
         else select(package.c.data).where(package.c.batch_id == batch_id)
     )
-    return _bytes(conn.scalar(query))
+    return _bytes(conn.scalar(query)) or None  # of an erased one that was received, an empty text is left
 
 
 def receipt_of(conn: Connection, batch_id: str, sha256: str, *, received: bool) -> bytes | None:
     """The receipt with that digest (64 hex digits): our answer to what was ``received``, else what the receiver sent, refused or not.
 
-    Where nothing has that digest, whatever stands in its place, so that it can be seen.
+    A void batch may end by the receipt of the batch that it stood for. Where nothing has that digest, whatever stands in its place, so that
+    it can be seen.
     """
     if received:
         return _bytes(conn.scalar(select(inbox_batch.c.receipt).where(inbox_batch.c.id == batch_id)))
     row = conn.execute(select(receipt.c.sha256, receipt.c.data).where(receipt.c.batch_id == batch_id)).one_or_none()
     if row is not None and (row.sha256 == sha256 or not sha256):
         return _bytes(row.data)
-    refused = conn.scalars(select(refused_receipt.c.data).where(refused_receipt.c.batch_id == batch_id))
-    for data in refused:
-        if hashlib.sha256(data).hexdigest() == sha256:
-            return bytes(data)
+    of: str | None = batch_id
+    while of is not None:
+        for data in conn.scalars(select(refused_receipt.c.data).where(refused_receipt.c.batch_id == of)):
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return bytes(data)
+        of = conn.scalar(select(batch.c.void_of).where(batch.c.id == of))
     return None if row is None else _bytes(row.data)
 
 

@@ -13,7 +13,11 @@ import polars as pl
 import pytest
 from typer.testing import Result
 
+from gateway.app import read_gateway
 from gateway.cli.screen import ExitCode
+from gateway.clock import RandomIds, SystemClock
+from gateway.config import load_settings
+from gateway.ledger.entry import decode
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_log
 from gateway.store import batches, quarantine, runs
@@ -147,6 +151,17 @@ async def test_beside_a_daemon_that_runs_by_itself(nodes: Nodes, command: Callab
         assert sum(batch.total for batch in batches.list_batches(conn, exchange=EXCHANGE, limit=999)) == 30 + 10
 
 
+SIGNED = ("--person", "王芳", "--reason", "复核")
+
+
+def entered(nodes: Nodes) -> list[tuple[str, ...]]:
+    """What the ledger says of personal data that left quarantine; it holds none itself."""
+    with read_gateway(load_settings(nodes.bureau.path / "config.toml"), clock=SystemClock(), ids=RandomIds()) as bureau:
+        found = [decode(one.leaf) for one in DurableLog(bureau.database).of_kinds(["operator.action"])]
+    told = [tuple(one.text(name) for name in ("action", "subject", "person", "reason")) for one in found]
+    return [one for one in told if one[0].startswith("quarantine-")]
+
+
 @pytest.fixture
 def quarantined(nodes: Nodes) -> Nodes:
     """Three rows that fail: a date, an identifier, one without a number."""
@@ -193,7 +208,9 @@ async def test_a_case_shows_everything_but_personal_values(quarantined: Nodes, c
     assert any(found["fixes"])
     shown = await asyncio.to_thread(command, "quarantine", "show", number)
     assert "测试甲" not in text(shown)
-    revealed = await said(command, "quarantine", "show", number, "--reveal")
+    assert (await asyncio.to_thread(command, "quarantine", "show", number, "--reveal")).exit_code == ExitCode.USAGE
+    revealed = await said(command, "quarantine", "show", number, "--reveal", *SIGNED)
+    assert entered(quarantined) == [("quarantine-reveal", f"case {number}", "王芳", "复核")]
     assert revealed["row"]["XK_FRDB"] == "测试甲"
     quarantined.business.write([permit(3, XK_XDR_SHXYM=None)])
     await ran(quarantined)
@@ -208,7 +225,10 @@ async def test_the_workbook_holds_what_the_units_have_to_mend(
 ) -> None:
     await ran(quarantined)
     file = tmp_path / "退回.xlsx"
-    done = await said(command, "quarantine", "export", "-o", file)
+    assert (await asyncio.to_thread(command, "quarantine", "export", "-o", file)).exit_code == ExitCode.USAGE
+    assert not file.exists()
+    done = await said(command, "quarantine", "export", "-o", file, *SIGNED)
+    assert entered(quarantined) == [("quarantine-export", "all rows=3", "王芳", "复核")]
     assert (done["rows"], done["by_exchange"]) == (3, {EXCHANGE: 3})
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     frame = pl.read_excel(file, sheet_name=EXCHANGE, infer_schema_length=None)
@@ -217,15 +237,17 @@ async def test_the_workbook_holds_what_the_units_have_to_mend(
     assert rows[key(2)]["XK_JDRQ"] == "not a day"
     assert rows[key(2)]["XK_FRDB"] == "测试甲", "it is the unit's own row"
     assert "不是可以认定的日期" in rows[key(2)]["问题"]
-    again = await asyncio.to_thread(command, "quarantine", "export", "-o", file)
+    again = await asyncio.to_thread(command, "quarantine", "export", "-o", file, *SIGNED)
     assert again.exit_code == ExitCode.FOUND
     one_unit = await said(
-        command, "quarantine", "export", "-o", file, "--force", "--unit", BUREAU, "--code", "date-invalid"
+        command, "quarantine", "export", "-o", file, "--force", "--unit", BUREAU, "--code", "date-invalid", *SIGNED
     )
     assert one_unit["rows"] == 1
-    none = await asyncio.to_thread(command, "quarantine", "export", "-o", tmp_path / "none.xlsx", "--code", "too-long")
+    empty = tmp_path / "none.xlsx"
+    none = await asyncio.to_thread(command, "quarantine", "export", "-o", empty, "--code", "too-long", *SIGNED)
     assert none.exit_code == ExitCode.FOUND
-    assert not (tmp_path / "none.xlsx").exists()
+    assert not empty.exists()
+    assert len(entered(quarantined)) == 2, "what did not leave is not entered"
 
 
 async def test_what_the_receiver_rejected_is_tried_again_at_a_persons_word(

@@ -24,6 +24,7 @@ from gateway.ledger.entry import decode
 from gateway.ledger.folder import TileFolder
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_folder, verify_log
+from gateway.orders import ORDERS
 from gateway.package.container import open_package
 from gateway.package.forms import Node
 from gateway.receiving import open_receiver
@@ -37,6 +38,7 @@ from tests.nodes import BUREAU, PERMIT, Folder, Nodes, lay_nodes, permit, run_on
 
 ORDER = {"person": "档案管理员", "reason": "保存期满"}
 YEARS = timedelta(days=1461)
+ENDS = {State.RECONCILED: "batch.reconciled", State.ABANDONED: "batch.abandoned", State.DISPUTED: "batch.disputed"}
 SUBJECT = str(PERMIT["XK_XDR_SHXYM"])
 
 
@@ -229,6 +231,36 @@ async def test_what_is_not_settled_never_goes(tmp_path: Path) -> None:
         assert open_package(package)
 
 
+async def test_what_was_given_up_goes_when_its_void_batch_is_settled(tmp_path: Path) -> None:
+    nodes = lay_nodes(tmp_path)
+    nodes.business.write([permit(1)])
+    with nodes.bureau.open() as bureau:
+        await run_once(bureau)  # nobody listens
+        with bureau.database.read() as conn:
+            (given_up,) = batches.open_batches(conn)
+    async with nodes.province_listening():
+        with nodes.bureau.open() as bureau, bureau.database.read():
+            async with bureau.peer_of(given_up.route) as peer:
+                void = await bureau.decisions.abandon(given_up.id, peer, **ORDER)
+    with later(nodes.bureau) as bureau:
+        assert (await erased(bureau))["erased"] == [], "its number is not settled"
+    async with nodes.province_listening():
+        with nodes.bureau.open() as bureau:
+            await ORDERS["retry"](bureau, {"batch": void, **ORDER}, lambda _stage, _count: None)
+    with later(nodes.bureau, YEARS * 2) as bureau:
+        done = await erased(bureau)
+        assert {one["batch_id"] for one in done["erased"]} == {given_up.id, void}  # type: ignore[attr-defined]
+        (entry,) = [
+            decode(one.leaf)
+            for one in DurableLog(bureau.database).of_kinds(["erasure"])
+            if decode(one.leaf).text("batch_id") == given_up.id
+        ]
+        of = next(
+            one for one in DurableLog(bureau.database).entries(entry.number("erased"), entry.number("erased") + 1)
+        )
+        assert of.kind == "batch.abandoned"
+
+
 def test_what_no_checkpoint_covers_never_goes(nodes: Nodes) -> None:
     """The same batches, entered but not signed over: a journal whose checkpoints are of before them."""
     with later(nodes.province) as province:
@@ -254,9 +286,15 @@ def test_what_no_checkpoint_covers_never_goes(nodes: Nodes) -> None:
     states=st.lists(st.sampled_from(list(State)), min_size=8, max_size=8),
     signed=st.integers(0, 9),
     keep=st.integers(183, 2500),
+    disputed=st.booleans(),
 )
 def test_only_settled_signed_and_old_enough(
-    tmp_path_factory: pytest.TempPathFactory, ages: list[int], states: list[State], signed: int, keep: int
+    tmp_path_factory: pytest.TempPathFactory,
+    ages: list[int],
+    states: list[State],
+    signed: int,
+    keep: int,
+    disputed: bool,
 ) -> None:
     """Against the rule said once more, over journals of batches of every age and state."""
     database = Database.open(f"sqlite:///{tmp_path_factory.mktemp('journal')}/gateway.db")
@@ -264,6 +302,7 @@ def test_only_settled_signed_and_old_enough(
     clock = SetClock()
     now: datetime = clock.moment
     settled: set[str] = set()
+    ends = {State.RECONCILED, State.ABANDONED, *([State.DISPUTED] if disputed else [])}
     with database.begin() as conn:
         log = TransactionLog(conn)
         append(log, "genesis", own_fields("genesis"), at=now)
@@ -282,14 +321,14 @@ def test_only_settled_signed_and_old_enough(
                 (f"b{number}", number + 1, state.value, "ab" * 32, closed, closed, closed),
             )
             conn.exec_driver_sql("INSERT INTO package (batch_id, data) VALUES (?, ?)", (f"b{number}", b"bytes"))
-            kind = "batch.reconciled" if state is State.RECONCILED else "batch.disputed"
+            kind = ENDS.get(state, "batch.disputed")
             append(log, kind, own_fields(kind), at=now, route="a/b/c", route_seq=number + 1, batch_id=f"b{number}")
-            if state is State.RECONCILED and age >= keep and number + 1 < signed:
+            if state in ends and age >= keep and number + 1 < signed:
                 settled.add(f"b{number}")
         if signed:
             conn.exec_driver_sql("INSERT INTO checkpoint (size, root, note) VALUES (?, ?, ?)", (signed, b"", b""))
     eraser = Eraser(database=database, node=Node(code="c", name="n"), clock=clock, after=timedelta(days=keep))
-    done = eraser.run(**ORDER, dry_run=False, tell=lambda _stage, _count: None)
+    done = eraser.run(**ORDER, dry_run=False, disputed=disputed, tell=lambda _stage, _count: None)
     assert {one.batch_id for one in done.erased} == settled
     with database.read() as conn:
         left = {row[0] for row in conn.exec_driver_sql("SELECT batch_id FROM package")}

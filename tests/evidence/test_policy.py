@@ -16,6 +16,7 @@ from gateway.errors import EvidenceError
 from gateway.evidence.manifest import Manifest, Selection, manifest_bytes, parse_manifest
 from gateway.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy, policy_text
 from tests.evidence.synthetic import FIRST, ORIGIN, SECOND
+from tests.evidence.world import WITNESS
 from tests.package.samples import ecdsa, rsa_identity, stranger
 
 NO_CERTIFICATE = """[[authorities]]
@@ -26,6 +27,7 @@ TEXT = policy_text(
     ledger_keys=[FIRST.verifier, SECOND.verifier],
     signers={"11230000MB1234567X": [ecdsa().certificate, rsa_identity().certificate], "b": [stranger().certificate]},
     authorities=[stranger().certificate],
+    witnesses=[WITNESS.verifier],
 )
 
 
@@ -39,6 +41,7 @@ def test_a_policy_that_we_write() -> None:
             "b": (stranger().certificate,),
         },
         authorities=(stranger().certificate,),
+        witnesses=(WITNESS.verifier,),
     )
 
 
@@ -61,6 +64,7 @@ def test_a_person_may_write_less() -> None:
         ('ledger_keys = "one"', "ledger_keys"),
         ('ledger_keys = ["nonsense"]', "ledger_keys[0]"),
         ("ledger_keys = [1]", "ledger_keys[0]"),
+        (f'witnesses = ["{FIRST.verifier}"]', "witnesses[0]"),
         ("clock_skew = -1", "clock_skew"),
         ("clock_skew = 1.5", "clock_skew"),
         ("clock_skew = true", "clock_skew"),

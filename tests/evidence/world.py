@@ -1,7 +1,8 @@
 """Three real nodes that have worked for a while: a bureau that sends on two routes, a province and a ministry that receive.
 
 Between them they did what leaves traces in a ledger: several batches, a withdrawal, a batch given up with a void one in its place, a change
-of the key that seals, time-stamps by an authority of the tests' own.
+of the key that seals and the old one revoked, a package erased after its time, a head memory laid down again, time-stamps by an authority of
+the tests' own, and on the bureau's ledger cosignatures by a witness.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import base64
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,18 +24,25 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway import __version__
 from gateway.app import Gateway, read_gateway
 from gateway.auditor import export_evidence, note_export
-from gateway.clock import RandomIds, SystemClock, instant
+from gateway.clock import RandomIds, SystemClock, instant, parse_instant
 from gateway.config import load_settings
 from gateway.delivery.export import Exported
+from gateway.delivery.keyring import read_history, revoke_key
+from gateway.delivery.retention import Eraser
 from gateway.evidence.manifest import Selection
+from gateway.head import recover_head
 from gateway.ledger.append import append
+from gateway.ledger.cosignature import Cosigner
 from gateway.ledger.entry import Value
+from gateway.ledger.keys import generate_key
 from gateway.orders import ORDERS
 from gateway.package.certificates import Certificate, fingerprint, generate_identity, pem_of
 from gateway.receiving import open_listener
-from gateway.store import batches
+from gateway.store import batches, retention
+from gateway.store.cosignatures import add_cosignature
 from gateway.store.entries import DurableLog, TransactionLog
 from gateway.workfolder import lay_out
+from tests.delivery.own_ledger import SetClock
 from tests.nodes import BUREAU, PROVINCE, Folder, Nodes, lay_nodes, permit, run_once
 from tests.package.stamping import Authority
 
@@ -41,6 +50,7 @@ MINISTRY = "111000000000002138"
 CATALOG = "administrative-license"
 ROUTES = tuple(f"{BUREAU}/{CATALOG}/{receiver}" for receiver in (PROVINCE, MINISTRY))
 PERSON, REASON = "审计员", "年度核查"
+WITNESS = Cosigner("witness.example/w1", generate_key(b"\x15" * 32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,7 @@ class World:
             stamp(gateway, self.authority)  # what earlier tests left behind the last one
             if note:
                 index = note_export(gateway, PERSON, str(chosen), REASON)
+            cosign(gateway)
         settings = load_settings(folder.path / "config.toml")
         with read_gateway(settings, clock=SystemClock(), ids=RandomIds()) as gateway:
             return export_evidence(
@@ -86,6 +97,7 @@ def stamp(gateway: Gateway, authority: Authority, **changes: Value) -> int:
     assert newest is not None
     at = gateway.clock.now().replace(microsecond=0)
     token = authority.token(newest.note, at)
+    cosign(gateway)
     fields: dict[str, Value] = {
         "node": gateway.node.code,
         "software": __version__,
@@ -101,6 +113,43 @@ def stamp(gateway: Gateway, authority: Authority, **changes: Value) -> int:
         index = append(TransactionLog(conn), "anchor", fields, at=gateway.clock.now())
     gateway.notary.publish(final=True)
     return index
+
+
+def cosign(gateway: Gateway) -> None:
+    """Its witness, where the node has one, signs the newest checkpoint."""
+    newest = DurableLog(gateway.database).newest_checkpoint()
+    if newest is None or not gateway.settings.document.ledger.witnesses:
+        return
+    text, now = newest.note.decode().rpartition("\n\n")[0] + "\n", gateway.clock.now()
+    with gateway.database.begin() as conn:
+        add_cosignature(conn, "audit-office", newest.size, WITNESS.line(text, now), at=instant(now))
+
+
+def erase_first(gateway: Gateway) -> None:
+    """The package that was settled first is past its time, and no other."""
+    newest, now = DurableLog(gateway.database).newest_checkpoint(), gateway.clock.now()
+    assert newest is not None
+    with gateway.database.read() as conn:
+        first, second, *_ = retention.past_due(conn, before=instant(now), signed=newest.size)
+    after = now - parse_instant(first.settled_at) - timedelta(microseconds=10)
+    assert first.settled_at < second.settled_at
+    still = SetClock()
+    still.moment = now
+    eraser = Eraser(database=gateway.database, node=gateway.node, clock=still, after=after)
+    done = eraser.run(person=PERSON, reason=REASON, dry_run=False, tell=lambda _stage, _count: None)
+    assert [one.batch_id for one in done.erased] == [first.batch_id]
+
+
+def recover(folder: Folder) -> None:
+    """The head memory is lost, and laid down again from a checkpoint that a peer kept."""
+    settings = load_settings(folder.path / "config.toml")
+    with folder.open() as gateway:
+        newest = DurableLog(gateway.database).newest_checkpoint()
+    assert newest is not None
+    settings.head_memory.unlink()
+    recover_head(
+        settings, newest.note, source="peer", person=PERSON, reason=REASON, clock=SystemClock(), ids=RandomIds()
+    )
 
 
 def change_sealing_key(gateway: Gateway, folder: Folder, receivers: Mapping[str, Folder]) -> Certificate:
@@ -170,7 +219,13 @@ mapping = "credit-2018-permits"
 url = "sqlite:///{self.world.nodes.business.file}"
 query = "SELECT * FROM permits"
 """
-        self.world.nodes.bureau.configure(peers + source + exchanges)
+        witness = f"""
+[[ledger.witnesses]]
+name = "audit-office"
+url = "http://127.0.0.1:1/w1"
+verifier_key = "{WITNESS.verifier}"
+"""
+        self.world.nodes.bureau.configure(peers + source + exchanges + witness)
 
 
 @asynccontextmanager
@@ -231,8 +286,23 @@ async def _live(world: World) -> None:
         with nodes.bureau.open() as bureau:
             await run_once(bureau, "permits-to-ministry")
             stamp(bureau, authority)
+            erase_first(bureau)
+            old = next(key for key in read_history(bureau.database).keys if key.purpose == "package")
+            revoke_key(
+                bureau.database,
+                bureau.node,
+                old.key_id,
+                in_use=[bureau.signer.key_id],
+                from_size=None,
+                person=PERSON,
+                reason=REASON,
+                clock=bureau.clock,
+            )
         for gateway in receivers.values():
             stamp(gateway, authority)
+            erase_first(gateway)
+    recover(nodes.bureau)
+    recover(nodes.province)
 
 
 def _open(gateway: Gateway) -> list[dict[str, str]]:

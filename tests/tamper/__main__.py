@@ -5,16 +5,31 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
+from gateway.ledger.kinds import KINDS
 from gateway.ledger.report import Verdict
 from tests.evidence.world import live
-from tests.tamper.cases import all_cases, judge
+from tests.tamper.cases import Case, Given, all_cases, cases_of, judge
+from tests.tamper.disputed import dispute
 from tests.tamper.setting import given
 
 _TOLD_EVERY = 250
+
+
+def settings(folder: Path) -> Iterator[tuple[str, Given, Verdict, Iterator[Case]]]:
+    """The bundles, what is said of each untouched, and the tamperings with it."""
+    world = live(folder)
+    for side in ("bureau", "province"):
+        start = given(world, side, folder)
+        yield side, start, Verdict.PROVED, all_cases(start)
+    apart = folder / "apart"
+    apart.mkdir()
+    start = given(dispute(apart), "bureau", apart)
+    yield "dispute", start, Verdict.NOT_PROVABLE, cases_of(start, "batch.disputed")
 
 
 def main() -> int:
@@ -22,14 +37,14 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     started, count, wrong = time.monotonic(), 0, []
     with tempfile.TemporaryDirectory() as folder:
-        world = live(Path(folder))
-        for side in ("bureau", "province"):
-            start = given(world, side, Path(folder))
+        kinds: set[str] = set()
+        for side, start, expected, cases in settings(Path(folder)):
             untouched = start.evidence.verify(start.evidence.policy, [start.evidence.newest])
-            if untouched.verdict is not Verdict.PROVED:
+            if untouched.verdict is not expected:
                 sys.stdout.write(f"{side}: the bundle itself is {untouched.verdict.value}\n")
                 return 1
-            for case in all_cases(start):
+            kinds |= {entry.kind for entry in start.evidence.entries}
+            for case in cases:
                 count += 1
                 problem = judge(start, case)
                 if problem is not None:
@@ -37,6 +52,7 @@ def main() -> int:
                 if count % _TOLD_EVERY == 0:
                     sys.stdout.write(f"  {count} …\n")
                     sys.stdout.flush()
+    wrong += [f"no entry of the kind {kind} was there to be changed" for kind in sorted(set(KINDS) - kinds)]
     for line in wrong:
         sys.stdout.write(line + "\n")
     seconds = time.monotonic() - started

@@ -278,6 +278,29 @@ def checkpoints(given: Given) -> Iterator[Case]:
         yield Case(name=f"checkpoint, byte {at} flipped", make=make, verdict=None)
 
 
+def cosignatures(given: Given) -> Iterator[Case]:
+    """What a witness signed: under another checkpoint, at another time, by another key under its name."""
+    whole = given.evidence
+    notes = {name: whole.members[name] for name in whole.members if name.startswith("checkpoint")}
+    lines = {name: note.removeprefix(claimed(note, name).stamped) for name, note in notes.items()}
+    for one, other in combinations([name for name, line in lines.items() if line], 2):
+        moved = partial(whole.changed, {one: claimed(notes[one], one).stamped + lines[other]})
+        yield Case(name=f"{one} cosigned as {other}", make=moved, question="authenticity")
+    for name, line in lines.items():
+        if not line:
+            continue
+        own = claimed(notes[name], name).stamped
+        label, _, encoded = line.rstrip(b"\n").rpartition(b" ")
+        signed = base64.b64decode(encoded)
+        for what, at in (("time", 11), ("signature", 40)):
+            bent = label + b" " + base64.b64encode(flipped(signed, at)) + b"\n"
+            make = partial(whole.changed, {name: own + bent})
+            yield Case(name=f"{name}, another {what} of its witness", make=make, question="authenticity")
+        strange = label + b" " + base64.b64encode(flipped(signed, 0)) + b"\n"
+        make = partial(whole.changed, {name: own + strange})
+        yield Case(name=f"{name}, cosigned by a stranger", make=make, verdict=UNPROVED, question="authenticity")
+
+
 def files(given: Given) -> Iterator[Case]:
     """Tiles, packages, receipts, tokens, certificates, and everything else that lies in the bundle."""
     whole = given.evidence
@@ -368,8 +391,14 @@ def archives(given: Given) -> Iterator[Case]:
 
 def all_cases(given: Given) -> Iterator[Case]:
     """The whole set."""
-    for part in (database, key_holder, checkpoints, files, selections, archives):
+    for part in (database, key_holder, checkpoints, cosignatures, files, selections, archives):
         yield from part(given)
+
+
+def cases_of(given: Given, kind: str) -> Iterator[Case]:
+    """Of the whole set, what is done to the entries of one kind and has to be contradicted, in a bundle that is not wholly proved."""
+    for part in (database, key_holder):
+        yield from (case for case in part(given) if f" {kind}: " in case.name and case.verdict is CONTRADICTED)
 
 
 def flipped(data: bytes, at: int) -> bytes:
