@@ -276,7 +276,7 @@ def test_what_no_checkpoint_covers_never_goes(nodes: Nodes) -> None:
             clock=province.clock,
             after=province.settings.document.ledger.retention,
         )
-        done = eraser.run(**ORDER, dry_run=True, tell=lambda _stage, _count: None)
+        done = eraser.run(**ORDER, dry_run=True, disputed=False, tell=lambda _stage, _count: None)
         assert done.erased == ()
 
 
