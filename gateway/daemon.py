@@ -30,6 +30,7 @@ __all__ = ["serve"]
 
 _HOUSEKEEPING = 5.0  # seconds; the ledger promises a checkpoint at least once a minute when there is something new
 _CLOCKS = 300.0  # seconds between two looks at the peers' clocks
+_UNANSWERED = 15.0  # the same, while no peer has answered yet and our own clock is all there is
 _RUNS_AT_ONCE = 2
 _log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ class _Daemon:
         self._turns = asyncio.Semaphore(_RUNS_AT_ONCE)
         self._failure: BaseException | None = None
         self._told_dropped = 0
+        self._ask_again_at = float("-inf")
         settings = gateway.settings
         named = certificates_named(gateway.settings)  # read once: what is used is what was read at the start
         self._expiry = ExpiryWatch(certificates=lambda: named, clock=gateway.clock)
@@ -85,8 +87,9 @@ class _Daemon:
                 clock=gateway.clock,
                 certificate=gateway.signer.certificate,
             )
+            gateway.notary.doubt(clocks.stepped)
             gateway.planner.begin()
-            ticker = Ticker(self._look, on_error=lambda _name, error: self._fail(error))
+            ticker = Ticker(partial(self._look, clocks), on_error=lambda _name, error: self._fail(error))
             for plan in gateway.plans.values():
                 ticker.at(plan.schedule)
             ticker.every(_HOUSEKEEPING, "housekeeping", partial(self._keep_house, clocks))
@@ -156,8 +159,10 @@ class _Daemon:
             _log.critical("daemon.failed", code=code)
         self._stop.set()
 
-    async def _look(self) -> None:
+    async def _look(self, clocks: ClockCheck) -> None:
         """Start the runs that are due. One task an exchange: ticks that fall due while it runs are found by the next look."""
+        if clocks.stepped():
+            return  # housekeeping asks the peers what time it is
         for name in self._gateway.planner.exchanges():
             if name not in self._runs and not self._stop.is_set():
                 orders = self._gateway.planner.due(name)
@@ -190,8 +195,9 @@ class _Daemon:
     async def _keep_house(self, clocks: ClockCheck) -> None:
         """What has to be looked at every few seconds."""
         gateway = self._gateway
-        if clocks.stepped():
+        if clocks.stepped() or (clocks.unanswered() and gateway.clock.monotonic() >= self._ask_again_at):
             await clocks.look()
+            self._ask_again_at = gateway.clock.monotonic() + _UNANSWERED
         if gateway.database.broken:
             raise StoreError("store-broken", reason="-")
         self._space.look()

@@ -73,6 +73,7 @@ def recover_head(
 ) -> Json:
     """Lay the memory down again from ``note``, a checkpoint of ours as a peer or witness keeps it; from the database's own newest one if
     None, which proves nothing against a database that was put back.
+    A memory that was written under a clock that was ahead is laid down again too.
 
     Enters a ``recovery``, then signs. Raises LedgerError as :meth:`gateway.ledger.publish.Publisher.examine`, ``recovery-without-checkpoint``.
     """
@@ -83,7 +84,7 @@ def recover_head(
             if newest is None:
                 raise LedgerError("recovery-without-checkpoint")
             note, source = newest.note, "database"
-        checkpoint = gateway.publisher.examine(log, note)
+        checkpoint = gateway.publisher.examine(log, note, now=clock.now())
         fields: dict[str, Value] = {
             "node": gateway.node.code,
             "software": __version__,

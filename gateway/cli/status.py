@@ -16,7 +16,7 @@ from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.control import ask
 from gateway.delivery.exchange import Route, receiver_of
-from gateway.store import attempts, batches, inbox, pauses, peers, quarantine, records, routes, runs
+from gateway.store import alarms, attempts, batches, inbox, pauses, peers, quarantine, records, routes, runs
 from gateway.store.batches import Batch
 from gateway.store.database import Connection
 from gateway.store.entries import DurableLog
@@ -66,6 +66,8 @@ def _show(found: dict[str, Any], zone: ZoneInfo) -> None:
     for one in found["out_of_reach"]:
         told = one | {"opened_at": local(one["opened_at"], zone), "probe_at": local(one["probe_at"], zone)}
         out.print("  [red]" + escape(say("status-out-of-reach", **told)) + "[/]")
+    for one in found["alarms"]:
+        out.print(f"  [red]{escape(say('status-alarm', **(one | {'at': local(one['at'], zone)})))}[/]")
     for one in found["waiting"]:
         _waiting(one, zone)
     for one in found["received"]:
@@ -136,6 +138,10 @@ def _state(gateway: Gateway) -> dict[str, Any]:
             for row in peers.all_peers(conn)
             if row.opened_at is not None
         ]
+        raised = [
+            {"alarm": one.id, "code": one.code.value, "at": one.raised_at, "say": one.say(language())}
+            for one in alarms.open_alarms(conn)
+        ]
         stopped = {(one["scope"], one["name"]) for one in paused}
         away = {str(one["peer"]) for one in out_of_reach}
         first = {head.batch_id for head in routes.heads(conn)}
@@ -152,6 +158,7 @@ def _state(gateway: Gateway) -> dict[str, Any]:
         "held": held,
         "paused": paused,
         "out_of_reach": out_of_reach,
+        "alarms": raised,
         "waiting": waiting,
         "received": list(received.values()),
         "ledger": {"size": log.head().size, "signed": newest.size if newest else 0},

@@ -49,13 +49,20 @@ class ClockCheck:
         self._offset: float | None = None
 
     def stepped(self) -> bool:
-        """Whether our clock was set by more than the limit since the last call, as the clock that only counts shows."""
-        before, self._offset = self._offset, self._clock.now().timestamp() - self._clock.monotonic()
-        return before is not None and abs(self._offset - before) > self._watch.limit.total_seconds()
+        """Whether our clock was set by more than the limit since the last look, as the clock that only counts shows."""
+        return self._offset is not None and abs(self._ahead() - self._offset) > self._watch.limit.total_seconds()
+
+    def _ahead(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
+
+    def unanswered(self) -> bool:
+        """Whether there are peers to ask and none of them has said yet what time it is: then the next look should not be far."""
+        return bool(self._peers) and self._watch.skew is None
 
     async def look(self) -> None:
         """Look at our certificate, ask every peer at once, and begin or end the holds."""
         self._look_at_certificate()
+        offset = self._ahead()
         answers = await asyncio.gather(*(self._time(peer) for peer in self._peers.values()))
         for code, (theirs, ours) in zip(self._peers, answers, strict=True):
             self._watch.observe(code, theirs, ours)
@@ -64,6 +71,7 @@ class ClockCheck:
             self._holds.begin(_CODE, _STOPS, seconds=seconds, limit=round(self._watch.limit.total_seconds()))
         elif not self._watch.held:
             self._holds.end(_CODE)
+        self._offset = offset  # not before there is a judgement: until then the step is in doubt
 
     def _look_at_certificate(self) -> None:
         own, now = self._certificate, self._clock.now()

@@ -6,7 +6,7 @@ the hold covers it. A clock that has not advanced since the last signature is su
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Final
 
@@ -37,6 +37,7 @@ class Notary:
         self._turn = Lock()
         self._last = float("-inf")
         self._withheld = False
+        self._in_doubt: Callable[[], bool] = lambda: False
 
     def start(self) -> None:
         """Hold the ledger against its outside memory. Raises LedgerError when it was rolled back or forked, or time went backwards:
@@ -52,6 +53,10 @@ class Notary:
         """Sign again."""
         self._withheld = False
 
+    def doubt(self, in_doubt: Callable[[], bool]) -> None:
+        """Sign nothing while ``in_doubt`` says so: the clock was set, and nobody has been asked since."""
+        self._in_doubt = in_doubt
+
     def cosign(self, note: bytes, lines: Sequence[str]) -> bool:
         """Publish what witnesses signed with the checkpoint ``note``; False when a newer one is published by now."""
         with self._turn:
@@ -62,7 +67,9 @@ class Notary:
 
         Raises LedgerError when the ledger contradicts itself: then nothing was signed, and the process must end.
         """
-        if self._withheld or any(Work.SIGNING in hold.stops and hold.code != _REGRESSED for hold in self._holds.all()):
+        if self._withheld or self._in_doubt():
+            return
+        if any(Work.SIGNING in hold.stops and hold.code != _REGRESSED for hold in self._holds.all()):
             return
         with self._turn:
             now = self._clock.monotonic()

@@ -128,28 +128,33 @@ class Publisher:
         return True
 
     def recover(self, log: Log, note: bytes, clock: Clock) -> Checkpoint:
-        """Lay the head memory down again after it was lost, from ``note``: our own newest checkpoint as a peer or witness holds it.
+        """Lay the head memory down again after it was lost, from ``note``: our own newest checkpoint as a peer or witness holds it; or
+        after the clock had been ahead while it was written, so that nothing could be signed until that time.
 
         The caller appends a ``recovery`` entry that names the person, after :meth:`examine` and before this: whatever happens in between,
         there is no recovery that the ledger does not tell of. Returns the checkpoint in ``note``.
         Raises LedgerError as :meth:`examine`, and the codes of :meth:`start`.
         """
-        checkpoint = self.examine(log, note)
-        self._memory.swap(
-            None, Remembered(origin=self._origin, size=checkpoint.size, root=checkpoint.root, at=clock.now())
-        )
+        now = clock.now()
+        checkpoint = self.examine(log, note, now=now)
+        new = Remembered(origin=self._origin, size=checkpoint.size, root=checkpoint.root, at=now)
+        self._memory.swap(self._memory.read(), new)
         self.start(log)
         return checkpoint
 
-    def examine(self, log: Log, note: bytes) -> Checkpoint:
-        """Whether :meth:`recover` could lay the head memory down from ``note``: the checkpoint in it. Changes nothing.
+    def examine(self, log: Log, note: bytes, *, now: datetime) -> Checkpoint:
+        """Whether :meth:`recover` could lay the head memory down from ``note`` at ``now``: the checkpoint in it. Changes nothing.
 
-        Raises LedgerError: ``head-memory-present``, ``recovery-note-old``, ``ledger-rolled-back``, ``ledger-forked`` and the codes of
+        A memory that is there stays, unless it was written at a time still to come. Raises LedgerError: ``head-memory-present``,
+        ``recovery-note-old``, ``ledger-rolled-back``, ``ledger-forked`` and the codes of
         :func:`gateway.ledger.checkpoint.open_checkpoint`.
         """
-        if self._memory.read() is not None:
+        remembered = self._memory.read()
+        if remembered is not None and remembered.at <= now:
             raise LedgerError("head-memory-present")
         checkpoint = open_checkpoint(note, self._known, self._origin)
+        if remembered is not None and remembered.size > checkpoint.size:
+            raise LedgerError("recovery-note-old", size=checkpoint.size, signed=remembered.size)
         self._held(log, log.head(), checkpoint)
         for signed in (self._stored(log), self._published()):
             if signed is not None and signed.size > checkpoint.size:

@@ -39,6 +39,9 @@ def test_alarms_are_listed_and_closed(nodes: Nodes, config: tuple[str, str]) -> 
     assert listed.exit_code == ExitCode.FOUND
     assert PROVINCE in listed.stdout
     (alarm,) = json.loads(gateway("alarms", "list", "--json", *config).stdout)
+    (told,) = json.loads(gateway("status", "--json", *config).stdout)["alarms"]
+    assert (told["alarm"], told["code"]) == (alarm["id"], AlarmCode.PEER_LOG_INCONSISTENT)
+    assert f"gateway alarms close {alarm['id']}" in gateway("status", *config).stdout
     assert (alarm["code"], alarm["fix"] != "") == ("peer-log-inconsistent", True)
     assert gateway("alarms", "close", str(alarm["id"]), *config).exit_code == ExitCode.USAGE, "who, and why?"
     assert gateway("alarms", "close", str(alarm["id"]), *ORDER, *config).exit_code == ExitCode.DONE

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import Gateway
 from gateway.clock import SystemClock
 from gateway.delivery.clock_check import ClockCheck
 from gateway.delivery.holds import Holds, Work
@@ -57,6 +58,59 @@ async def test_runs_and_signatures_wait_until_the_clock_is_right_again(nodes: No
                 assert holds.all() == ()
 
 
+async def test_a_clock_that_was_set_is_in_doubt_until_somebody_was_asked() -> None:
+    clock = SetClock(timedelta())
+    check = ClockCheck(peers={}, watch=ClockWatch(LIMIT), holds=Holds(clock), clock=clock)
+    assert not check.stepped(), "before the first look there is nothing to hold it against"
+    await check.look()
+    clock.by = timedelta(minutes=4)
+    assert not check.stepped()
+    clock.by = timedelta(hours=1)
+    assert check.stepped()
+    assert check.stepped(), "asking does not settle it"
+    await check.look()
+    assert not check.stepped()
+
+
+def test_nothing_is_signed_before_somebody_was_asked(nodes: Nodes) -> None:
+    with nodes.bureau.open() as gateway:
+        log = DurableLog(gateway.database)
+        before = log.newest_checkpoint()
+        gateway.notary.doubt(lambda: True)
+        enter(gateway)
+        gateway.notary.publish(final=True)
+        assert log.newest_checkpoint() == before
+        gateway.notary.doubt(lambda: False)
+        gateway.notary.publish(final=True)
+        assert log.newest_checkpoint() != before
+
+
+async def test_who_has_not_been_answered_yet_asks_again_soon(nodes: Nodes) -> None:
+    clock = SystemClock()
+    async with nodes.province_listening():
+        with nodes.bureau.open() as gateway:
+            async with gateway.peer("province") as peer:
+                check = ClockCheck(peers={PROVINCE: peer}, watch=ClockWatch(LIMIT), holds=Holds(clock), clock=clock)
+                assert check.unanswered()
+                await check.look()
+                assert not check.unanswered()
+    assert not ClockCheck(peers={}, watch=ClockWatch(LIMIT), holds=Holds(clock), clock=clock).unanswered()
+
+
+def enter(gateway: Gateway) -> None:
+    """Something new in the ledger."""
+    fields = {
+        "node": gateway.node.code,
+        "software": "-",
+        "person": "p",
+        "action": "a",
+        "subject": "s",
+        "reason": "r",
+    }
+    with gateway.database.begin() as conn:
+        append(TransactionLog(conn), "operator.action", fields, at=gateway.clock.now())
+
+
 def test_nothing_is_signed_while_the_clock_is_in_doubt(nodes: Nodes) -> None:
     """What was committed meanwhile is covered by the first checkpoint after the hold."""
     with nodes.bureau.open() as gateway:
@@ -64,16 +118,7 @@ def test_nothing_is_signed_while_the_clock_is_in_doubt(nodes: Nodes) -> None:
         signed = log.newest_checkpoint()
         assert signed is not None
         gateway.holds.begin("clock-skew", frozenset({Work.SIGNING}), seconds=7200, limit=300)
-        fields = {
-            "node": gateway.node.code,
-            "software": "-",
-            "person": "p",
-            "action": "a",
-            "subject": "s",
-            "reason": "r",
-        }
-        with gateway.database.begin() as conn:
-            append(TransactionLog(conn), "operator.action", fields, at=gateway.clock.now())
+        enter(gateway)
         gateway.notary.publish(final=True)
         assert log.newest_checkpoint() == signed
         gateway.holds.end("clock-skew")

@@ -190,7 +190,7 @@ class Told:
     def wait_for(self, event: str, **facts: object) -> dict[str, Any]:
         """The next line of this event with these facts. Fails when the process ends first, or it does not come in time."""
         deadline = time.monotonic() + LONGEST
-        while (line := self.next(deadline - time.monotonic())) is not None:
+        while (line := self.next(max(deadline - time.monotonic(), 0.0))) is not None:
             if line["event"] == event and all(line.get(name) == value for name, value in facts.items()):
                 return line
         raise AssertionError(f"no {event} {facts}: {self.seen[-6:]}")

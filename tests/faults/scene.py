@@ -97,11 +97,12 @@ class Scene:
         """The bureau at work, or about to be. One that is sound goes on."""
         return self._at_work(self.nodes.bureau.path, fate, build)[0]
 
-    def program(self, folder: Path, environment: Mapping[str, str]) -> Program:
-        """The node in ``folder`` at work, as its users start it, under this environment."""
+    def program(self, folder: Path, environment: Mapping[str, str], *, wait: bool = True) -> Program:
+        """The node in ``folder`` at work, as its users start it, under this environment; or about to be, if nobody waits for it."""
         self._gone(folder)
         started = self.running[folder] = Program(folder, environment)
-        ready(started)
+        if wait:
+            ready(started)
         return started
 
     def _gone(self, folder: Path) -> None:

@@ -53,6 +53,7 @@ def older(current: Path, target: Path) -> str:
             here = {row[1] for row in conn.execute(f"PRAGMA main.table_info({table})")}
             common = ", ".join(row[1] for row in conn.execute(f"PRAGMA now.table_info({table})") if row[1] in here)
             if common:
+                conn.execute(f"DELETE FROM main.{table}")  # rows that a migration puts there
                 conn.execute(f"INSERT INTO main.{table} ({common}) SELECT {common} FROM now.{table}")
         for _, guard in guards:
             conn.execute(guard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,31 @@ def test_no_recovery_where_nothing_was_lost(world: World) -> None:
     published = world.restart()
     assert published is not None
     refused("head-memory-present", lambda: world.publisher().recover(world.log, published.note, world.clock))
+
+
+def test_recovery_when_the_clock_was_ahead_and_is_right_again(world: World) -> None:
+    right = world.clock.now()
+    world.grow(2)
+    world.clock.moment = right + timedelta(days=30)
+    assert world.restart() is not None
+    world.clock.moment = right + timedelta(minutes=1)
+    refused("clock-regressed", lambda: world.publisher().start(world.log, now=world.clock.now()))
+    newest = world.log.newest_checkpoint()
+    assert newest is not None
+    publisher = world.publisher()
+    assert publisher.recover(world.log, newest.note, world.clock).size == 2
+    publisher.start(world.log, now=world.clock.now())
+    world.grow(3)
+    assert world.restart() is not None
+    assert world.verify().verdict is Verdict.PROVED
+
+
+def test_recovery_from_a_clock_that_was_ahead_not_below_what_is_remembered(world: World) -> None:
+    world.grow(1)
+    older = world.restart()
+    assert older is not None
+    world.clock.moment += timedelta(days=30)
+    world.grow(2)
+    assert world.restart() is not None
+    world.clock.moment -= timedelta(days=29)
+    refused("recovery-note-old", lambda: world.publisher().recover(world.log, older.note, world.clock))
