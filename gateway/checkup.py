@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from gateway.app import Gateway, read_gateway
 from gateway.catalog.loader import Library
@@ -24,6 +24,7 @@ from gateway.ledger.memory import FileHeadMemory
 from gateway.mapping.disclosure import Sight
 from gateway.mapping.format_model import Document, Format, WhenEmpty
 from gateway.mapping.headings import find_columns
+from gateway.mapping.json_model import JsonFormat
 from gateway.mapping.model import SourceMapping
 from gateway.mapping.sheet_model import SheetFormat
 from gateway.mappings import Mappings
@@ -33,6 +34,7 @@ from gateway.ways import build_place, folders_of, is_by_files
 __all__ = ["check_mappings", "check_node"]
 
 Part = TypeVar("Part")
+AnyFormat: TypeAlias = Format | SheetFormat | JsonFormat
 _SOON_DAYS: Final = 60
 _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that shows less has never been set
 
@@ -64,13 +66,20 @@ def check_mappings(mappings: Mappings) -> list[Finding]:
     _taken(lambda: mappings.sources, findings, str(mappings.folder / "sources"))
     for name in mappings.format_names():
         place = str(mappings.folder / "formats" / name)
-        if mappings.is_sheet_format(name):
-            sheets = _taken(partial(mappings.sheet_format, name), findings, place)
-            findings += sheets.warnings if sheets is not None else ()
-        else:
-            fmt = _taken(partial(mappings.format, name), findings, place)
-            findings += fmt.warnings if fmt is not None else ()
+        fmt = _taken(partial(_any_format, mappings, name), findings, place)
+        findings += fmt.warnings if fmt is not None else ()
     return findings
+
+
+def _any_format(mappings: Mappings, name: str) -> AnyFormat:
+    """A format of whatever kind."""
+    match mappings.document_of(name):
+        case "sheet":
+            return mappings.sheet_format(name)
+        case "json":
+            return mappings.json_format(name)
+        case _:
+            return mappings.format(name)
 
 
 def _taken(part: Callable[[], Part], findings: list[Finding], file: str, key: str = "") -> Part | None:
@@ -102,18 +111,14 @@ class _Checks:
             return
         mappings = self._quietly(lambda: self._gateway.mappings.sources) or {}
         names = self._gateway.mappings.format_names()
-        formats = {name: self._quietly(partial(self._format, name)) for name in names}
+        formats = {name: self._quietly(partial(_any_format, self._gateway.mappings, name)) for name in names}
         self._exchanges(library, mappings, {name: fmt for name, fmt in formats.items() if fmt is not None})
         today = self._clock.now().astimezone(self._settings.node.time_zone).date()
         if library.working_days.assumed(today):
             self._find("check-calendar-assumed", "codelists/working-days.csv", Severity.WARNING, year=today.year)
 
-    def _format(self, name: str) -> Format | SheetFormat:
-        mappings = self._gateway.mappings
-        return mappings.sheet_format(name) if mappings.is_sheet_format(name) else mappings.format(name)
-
     def _exchanges(
-        self, library: Library, mappings: Mapping[str, SourceMapping], formats: Mapping[str, Format | SheetFormat]
+        self, library: Library, mappings: Mapping[str, SourceMapping], formats: Mapping[str, AnyFormat]
     ) -> None:
         for name, exchange in self._settings.exchanges.items():
             key = f"exchanges.{name}"
@@ -148,7 +153,7 @@ class _Checks:
             elif mapping.catalog != exchange.catalog:
                 self._find("check-mapping-other-catalog", key, name=mapping.id, catalog=mapping.catalog)
 
-    def _sight(self, key: str, sight: Sight, fmt: Format | SheetFormat) -> None:
+    def _sight(self, key: str, sight: Sight, fmt: AnyFormat) -> None:
         """What the format demands and its receiver may not see."""
         for field in sight.hidden_key():
             facts: dict[str, Any] = {"field": field.name, "zh": field.zh, "en": field.en}
@@ -166,7 +171,7 @@ class _Checks:
                 facts |= {"format": fmt.id, "path": leaf.target, "clearance": sight.clearance.value}
                 self._find("check-clearance-demanded", f"{key}.format", **facts)
 
-    def _sight_of_columns(self, key: str, sight: Sight, fmt: SheetFormat) -> None:
+    def _sight_of_columns(self, key: str, sight: Sight, fmt: SheetFormat | JsonFormat) -> None:
         hidden = {field.name: field for field in sight.hidden()}
         for template in fmt.templates:
             for column in template.columns if template.catalog == sight.catalog.id else ():
@@ -317,7 +322,7 @@ class _Checks:
         self._findings.append(Finding(code=code, file=self._file, key=key, severity=severity, facts=facts))
 
 
-def _catalogs(fmt: Format | SheetFormat) -> Iterable[str]:
+def _catalogs(fmt: AnyFormat) -> Iterable[str]:
     return fmt.bindings if isinstance(fmt, Format) else fmt.catalogs()
 
 

@@ -15,10 +15,13 @@ from gateway.mapping.fields_plan import FieldsPlan, fields_format
 from gateway.mapping.format_loader import load_format
 from gateway.mapping.format_model import Format
 from gateway.mapping.gate import Gate
+from gateway.mapping.json_loader import load_json_format
+from gateway.mapping.json_model import JsonFormat
+from gateway.mapping.json_plan import JsonPlan
 from gateway.mapping.loader import load_source_mapping, load_source_mappings
 from gateway.mapping.model import SourceMapping
 from gateway.mapping.plan import RecordPlan
-from gateway.mapping.sheet_loader import is_sheet_format, load_sheet_format
+from gateway.mapping.sheet_loader import document_of, load_sheet_format
 from gateway.mapping.sheet_model import SheetFormat
 
 __all__ = ["Mappings", "Writing"]
@@ -57,11 +60,30 @@ class Mappings:
         folder = self.folder / "formats"
         return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
 
-    def is_sheet_format(self, name: str) -> bool:
-        """Whether a format is one of sheets. Raises ConfigError ``format-unknown``."""
+    def document_of(self, name: str) -> str:
+        """What a format's documents are: ``record``, ``whole``, ``sheet``, ``json``. Raises ConfigError ``format-unknown``."""
         if name not in self.format_names():
             raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
-        return is_sheet_format(self.folder / "formats" / name)
+        return document_of(self.folder / "formats" / name)
+
+    def is_sheet_format(self, name: str) -> bool:
+        """Whether a format is one of sheets. Raises ConfigError ``format-unknown``."""
+        return self.document_of(name) == "sheet"
+
+    def json_format(self, name: str) -> JsonFormat:
+        """A format of JSON by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
+        if name not in self.format_names():
+            raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
+        return load_json_format(self.folder / "formats" / name, self.library)
+
+    def json_plans(self, name: str, catalog: Catalog) -> list[JsonPlan]:
+        """How records of a catalog become JSON documents, one plan for each of the format's templates. Raises MappingError
+        ``format-without-catalog``, ConfigError ``format-unknown``, Findings."""
+        fmt = self.json_format(name)
+        plans = [JsonPlan(fmt, one, self.library) for one in fmt.templates if one.catalog == catalog.id]
+        if not plans:
+            raise MappingError("format-without-catalog", format=name, catalog=catalog.id)
+        return plans
 
     def sheet_format(self, name: str) -> SheetFormat:
         """A format of sheets by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
@@ -70,9 +92,12 @@ class Mappings:
         return load_sheet_format(self.folder / "formats" / name, self.library)
 
     def format(self, name: str) -> Format:
-        """A format by its folder's name. Raises ConfigError ``format-unknown``, MappingError ``format-of-sheets``, Findings."""
+        """A format by its folder's name. Raises ConfigError ``format-unknown``, MappingError ``format-of-sheets``,
+        ``format-of-json``, Findings."""
         if self.is_sheet_format(name):
             raise MappingError("format-of-sheets", format=name)
+        if self.document_of(name) == "json":
+            raise MappingError("format-of-json", format=name)
         if name not in self._formats:
             self._formats[name] = load_format(self.folder / "formats" / name, self.library)
         return self._formats[name]
@@ -110,6 +135,12 @@ class Mappings:
             bodies = FieldsPlan(sheets, catalog, self.library, self._zone)
             gate = Gate(fields_format(sheets.id, sheets.version))
             return Writing(format_id=sheets.id, format_version=sheets.version, bodies=bodies, gate=gate)
+        if self.document_of(name) == "json":
+            plans = {one.template.id: one for one in self.json_plans(name, catalog)}
+            json = next(iter(plans.values())).format
+            bodies = FieldsPlan(json, catalog, self.library, self._zone, lambda template: plans[template.id])
+            gate = Gate(fields_format(json.id, json.version))
+            return Writing(format_id=json.id, format_version=json.version, bodies=bodies, gate=gate)
         fmt = self.format(name)
         bodies = self.document_plan(fmt, catalog)
         return Writing(format_id=fmt.id, format_version=fmt.version, bodies=bodies, gate=Gate(fmt))

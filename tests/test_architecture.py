@@ -45,6 +45,8 @@ HOMES: dict[str, tuple[set[str], str]] = {
     "aiohttp": ({"exchange"}, "HTTP is the rim of the house"),
     "lxml": ({"mapping"}, "documents are rendered, gated and read in one room"),
     "xmlschema": ({"mapping"}, "schemas are known in one room"),
+    "jsonschema": ({"mapping"}, "schemas are known in one room"),
+    "referencing": ({"mapping"}, "jsonschema finds the schemas of a folder by it"),
     "cryptography": ({"ledger", "package"}, "keys and signatures stay where an auditor looks for them"),
     "rfc3161_client": (
         {"exchange"},

@@ -21,6 +21,7 @@ from gateway.errors import ConfigError, Findings, MappingError, Severity
 from gateway.mapping.batch_facts import SOME_BATCH
 from gateway.mapping.format_table import FormatRow, explain_format
 from gateway.mapping.headings import heading_key
+from gateway.mapping.json_model import JsonFormat, JsonTemplate
 from gateway.mapping.plan import RecordPlan
 from gateway.mapping.problems import class_text, problem_fix, problem_text
 from gateway.mapping.render_sheet import SheetPlan
@@ -68,8 +69,9 @@ def _explain(
     as_json: AsJson = False,
 ) -> None:
     mappings = mappings_of(config, folder)
-    if mappings.is_sheet_format(name):
-        _explain_sheets(mappings.sheet_format(name), mappings, catalog, as_json)
+    if mappings.document_of(name) in {"sheet", "json"}:
+        told = mappings.sheet_format(name) if mappings.is_sheet_format(name) else mappings.json_format(name)
+        _explain_columns(told, mappings, catalog, as_json)
         return
     fmt = mappings.format(name)
     chosen = [mappings.catalog(catalog)] if catalog else [mappings.catalog(one) for one in fmt.bindings]
@@ -94,8 +96,8 @@ def _explain(
             screen().print(escape(f"{mark}{fact.zh if language() == 'zh-CN' else fact.en}"))
 
 
-def _explain_sheets(fmt: SheetFormat, mappings: Mappings, catalog: str | None, as_json: bool) -> None:
-    """The templates of a format of sheets, column by column in their order."""
+def _explain_columns(fmt: SheetFormat | JsonFormat, mappings: Mappings, catalog: str | None, as_json: bool) -> None:
+    """The templates of a format of sheets or of JSON, place by place in their order."""
     chosen = [template for template in fmt.templates if catalog in {None, template.catalog}]
     if as_json:
         print_json({template.id: asdict(template) for template in chosen})
@@ -105,7 +107,8 @@ def _explain_sheets(fmt: SheetFormat, mappings: Mappings, catalog: str | None, a
         screen().print(f"[bold]{escape(fmt.zh if chinese else fmt.en)}[/]  {fmt.id} {fmt.version}  {template.id}")
         fields = {field.name: field for field in mappings.catalog(template.catalog).fields}
         rows = []
-        for number, column in enumerate(template.columns, start=1):
+        columns = [leaf.column for leaf in template.leaves] if isinstance(template, JsonTemplate) else template.columns
+        for number, column in enumerate(columns, start=1):
             field = fields.get(column.field or "")
             label = "" if field is None else field.zh if chinese else field.en
             rules = "；".join(rule.name for rule in column.rules)
@@ -176,6 +179,9 @@ def _rendered(mappings: Mappings, name: str, plan: RecordPlan, frame: pl.DataFra
         if not sheets:
             raise MappingError("format-without-catalog", format=name, catalog=plan.catalog.id)
         problems = [problem for one in sheets for problem in one.render(records, SOME_BATCH).problems.to_dicts()]
+    elif mappings.document_of(name) == "json":
+        plans = mappings.json_plans(name, plan.catalog)
+        problems = [problem for one in plans for problem in one.documents(records, SOME_BATCH).problems.to_dicts()]
     else:
         document = mappings.document_plan(mappings.format(name), plan.catalog)
         problems = document.documents(records, SOME_BATCH).problems.to_dicts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from gateway.clock import RandomIds, SystemClock
 from gateway.config import Settings, inspect_settings
 from gateway.errors import ConfigError, MappingError
 from gateway.mapping.batch_facts import BatchFacts
+from gateway.mapping.json_plan import JsonPlan
 from gateway.mapping.plan import RecordPlan
 from gateway.mapping.problems import problem_text
 from gateway.mapping.render_sheet import SheetPlan
@@ -67,6 +69,8 @@ def _made(
     mappings: Mappings, name: str, plan: RecordPlan, records: pl.DataFrame, facts: BatchFacts
 ) -> tuple[list[tuple[str, bytes, tuple[str, ...]]], list[pl.DataFrame]]:
     """The files: name, bytes, keys of the records in it; and what the format has against others."""
+    if mappings.document_of(name) == "json":
+        return _json(mappings.json_plans(name, plan.catalog), records, facts)
     if not mappings.is_sheet_format(name):
         written = mappings.document_plan(mappings.format(name), plan.catalog).documents(records, facts)
         made = [(f"{number:06}.xml", data, keys) for number, (data, keys) in enumerate(written.documents, start=1)]
@@ -80,6 +84,23 @@ def _made(
     if not sheets:
         raise MappingError("format-without-catalog", format=name, catalog=plan.catalog.id)
     return [(one.name, one.data, one.keys) for one in sheets if one.data is not None], [one.problems for one in sheets]
+
+
+def _json(
+    plans: Sequence[JsonPlan], records: pl.DataFrame, facts: BatchFacts
+) -> tuple[list[tuple[str, bytes, tuple[str, ...]]], list[pl.DataFrame]]:
+    """The JSON documents of every template."""
+    made: list[tuple[str, bytes, tuple[str, ...]]] = []
+    found: list[pl.DataFrame] = []
+    for plan in plans:
+        written = plan.documents(records, facts)
+        found.append(written.problems)
+        count = len(written.documents)
+        made += (
+            (plan.template.file_name(facts.created_at, number, count), data, keys)
+            for number, (data, keys) in enumerate(written.documents, start=1)
+        )
+    return made, found
 
 
 def _frame(file: Path) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from gateway.mapping.rules import compile_rules
 from gateway.mapping.sheet_model import SheetColumn
 from gateway.mapping.telling import Flag, tell
 
-__all__ = ["ColumnsPlan", "Filled", "cell_column"]
+__all__ = ["Cells", "ColumnsPlan", "Filled", "cell_column"]
 
 
 def cell_column(place: int) -> str:
@@ -38,6 +38,30 @@ class Filled:
     problems: pl.DataFrame
 
 
+class Cells:
+    """Columns compiled over the canonical columns of a catalog. Any thread may use them."""
+
+    def __init__(self, columns: Sequence[SheetColumn], catalog: Catalog, library: Library) -> None:
+        self._compiled = [_compiled(column, catalog, library) for column in columns]
+        self._flags = [
+            _flag(column, place, number, problem, catalog)
+            for place, (column, compiled) in enumerate(zip(columns, self._compiled, strict=True))
+            for number, problem in enumerate((*compiled.problems, *_demands(column, place)))
+        ]
+
+    def fill(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
+        """``frame`` (with ``@row``, ``@key``, the catalog's columns and the batch's) and a :func:`cell_column` for each column; which rows
+        are wrong; and why."""
+        texts = [
+            compiled.value.cast(pl.String).alias(cell_column(place)) for place, compiled in enumerate(self._compiled)
+        ]
+        wide = frame.with_columns(texts).with_columns(when.alias(flag.column) for flag, when in self._flags)
+        flags = [flag for flag, _ in self._flags]
+        never = pl.int_range(pl.len()) < 0  # a literal would be one row for all of them
+        bad = wide.select(pl.any_horizontal([never, *(flag.column for flag in flags)]).alias("@bad")).to_series()
+        return wide, bad, tell(wide.filter(bad), flags, {})
+
+
 class ColumnsPlan:
     """The compiled way from a catalog's records to the ``columns`` of one template, which takes those for which ``when`` holds.
 
@@ -50,12 +74,7 @@ class ColumnsPlan:
         self.columns = tuple(columns)
         self._when = tuple(when)
         self._catalog = catalog
-        self._compiled = [_compiled(column, catalog, library) for column in columns]
-        self._flags = [
-            _flag(column, place, number, problem, catalog)
-            for place, (column, compiled) in enumerate(zip(columns, self._compiled, strict=True))
-            for number, problem in enumerate((*compiled.problems, *_demands(column, place)))
-        ]
+        self._cells = Cells(columns, catalog, library)
 
     def belongs(self) -> pl.Expr:
         """Whether a record belongs into the template."""
@@ -67,14 +86,9 @@ class ColumnsPlan:
         taken = records.filter(self.belongs()).select(row.alias("@row"), "@key", *canonical_schema(self._catalog))
         batch = facts.frame(taken.height).row(0, named=True)
         wide = taken.with_columns(pl.lit(value).alias(name) for name, value in batch.items())
-        texts = [
-            compiled.value.cast(pl.String).alias(cell_column(place)) for place, compiled in enumerate(self._compiled)
-        ]
-        wide = wide.with_columns(texts).with_columns(when.alias(flag.column) for flag, when in self._flags)
-        flags = [flag for flag, _ in self._flags]
-        bad = pl.any_horizontal([pl.lit(value=False), *(flag.column for flag in flags)])
+        wide, bad, problems = self._cells.fill(wide)
         cells = [cell_column(place) for place in range(len(self.columns))]
-        return Filled(good=wide.filter(~bad).select("@key", *cells), problems=tell(wide.filter(bad), flags, {}))
+        return Filled(good=wide.filter(~bad).select("@key", *cells), problems=problems)
 
 
 def _compiled(column: SheetColumn, catalog: Catalog, library: Library) -> Compiled:

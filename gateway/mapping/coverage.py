@@ -24,7 +24,7 @@ from gateway.mapping.outline import Cluster, Node, Rows, constants_differ, outli
 from gateway.mapping.schema import Element, Group, Model, Wildcard, local_name, meant
 from gateway.mapping.xsd_types import FREE_TEXT
 
-__all__ = ["coverage"]
+__all__ = ["coverage", "trial_values"]
 
 _WARNINGS = {"coverage-may-be-empty", "coverage-narrower"}
 _NO_KIND = {"date-invalid", "decimal-invalid", "integer-invalid"}
@@ -205,7 +205,7 @@ class _Trial:
             shown = ["constant" if fact is None else fact.value]
             frame = SOME_BATCH.frame()
         else:
-            trials = _trials(field, self.library)
+            trials = trial_values(field, self.library)
             shown = list(trials)
             frame = pl.DataFrame({field.name: pl.Series(list(trials.values()), dtype=canonical_type(field))})
         problems = [*self.leaf.written.problems, *self.leaf.checks]
@@ -231,7 +231,7 @@ class _Trial:
         )
 
 
-def _trials(field: Field, library: Library) -> Mapping[str, object]:
+def trial_values(field: Field, library: Library) -> Mapping[str, object]:
     """Values that a field may hold, chosen where a target may be too narrow, by the words in which a finding names them."""
     match field.type:
         case FieldType.DATE:

@@ -7,7 +7,7 @@ is worked out anew then, so the same package makes the same file or rows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -31,7 +31,16 @@ from gateway.mapping.sheet_model import SheetColumn
 from gateway.package.characters import escape
 from gateway.package.fields import FIELDS
 
-__all__ = ["UNTOLD", "FieldsFormat", "FieldsPlan", "FieldsTemplate", "fields_format"]
+__all__ = [
+    "UNTOLD",
+    "BodiesPlan",
+    "FieldsFormat",
+    "FieldsPlan",
+    "FieldsTemplate",
+    "field_start",
+    "fields_format",
+    "fields_start",
+]
 
 _SCHEMA: Final = "fields-1.xsd"
 UNTOLD: Final = frozenset({BatchFact.ID, BatchFact.SEQUENCE, BatchFact.COUNT})
@@ -86,11 +95,30 @@ class FieldsFormat(Protocol):
         ...
 
 
+class BodiesPlan(Protocol):
+    """What makes the bodies of one template."""
+
+    def belongs(self) -> pl.Expr:
+        """Whether a record belongs into the template."""
+        ...
+
+    def bodies(self, records: pl.DataFrame, facts: BatchFacts) -> Rendered:
+        """The bodies of those of ``records`` that belong into it."""
+        ...
+
+
 class FieldsPlan:
     """The compiled way from a catalog's records to bodies. Any thread may use it."""
 
-    def __init__(self, fmt: FieldsFormat, catalog: Catalog, library: Library, zone: str) -> None:
-        """Compile; ``zone`` is where an instant becomes a calendar day.
+    def __init__(
+        self,
+        fmt: FieldsFormat,
+        catalog: Catalog,
+        library: Library,
+        zone: str,
+        plan_of: Callable[[FieldsTemplate], BodiesPlan] | None = None,
+    ) -> None:
+        """Compile; ``zone`` is where an instant becomes a calendar day, ``plan_of`` compiles templates that are no plain columns.
 
         Raises MappingError ``format-without-catalog`` when the format has no template for the catalog, ``fields-batch-fact`` when a column
         tells what a record cannot tell.
@@ -103,7 +131,8 @@ class FieldsPlan:
                 if column.batch in UNTOLD:
                     raise MappingError("fields-batch-fact", format=fmt.id, column=column.heading, fact=column.batch)
         self._zone = ZoneInfo(zone)
-        self._plans = [ColumnsPlan(one.columns, one.when, catalog, library) for one in self._templates]
+        compiled = plan_of or (lambda one: _ColumnBodies(one, catalog, library))
+        self._plans = [compiled(one) for one in self._templates]
         self.digest = _digest(fmt, self._templates, library)
 
     def render(self, records: pl.DataFrame, facts: BatchFacts) -> Rendered:
@@ -117,19 +146,45 @@ class FieldsPlan:
         sound = records.filter(counted["@homes"] == 1)
         parts: list[pl.DataFrame] = []
         problems = [_homeless(counted.filter(pl.col("@homes") != 1))]
-        for template, plan in zip(self._templates, self._plans, strict=True):
-            filled = plan.fill(sound, told)
-            problems.append(filled.problems)
-            parts.append(filled.good.select("@key", _body(template).alias("body")))
+        for plan in self._plans:
+            made = plan.bodies(sound, told)
+            problems.append(made.problems)
+            parts.append(made.frame)
         bodies = pl.concat(parts)
         frame = records.select("@key").join(bodies, on="@key", how="inner", maintain_order="left")
         return Rendered(frame=frame, problems=pl.concat(problems))
 
 
+class _ColumnBodies:
+    """A template of plain columns."""
+
+    def __init__(self, template: FieldsTemplate, catalog: Catalog, library: Library) -> None:
+        self._template = template
+        self._plan = ColumnsPlan(template.columns, template.when, catalog, library)
+
+    def belongs(self) -> pl.Expr:
+        return self._plan.belongs()
+
+    def bodies(self, records: pl.DataFrame, facts: BatchFacts) -> Rendered:
+        filled = self._plan.fill(records, facts)
+        frame = filled.good.select("@key", _body(self._template).alias("body"))
+        return Rendered(frame=frame, problems=filled.problems)
+
+
+def fields_start(template: str) -> str:
+    """The start tag of a body."""
+    return f'<Fields xmlns="{FIELDS}" template="{escape(template, place="template")}">'
+
+
+def field_start(name: str) -> str:
+    """The start tag of a field."""
+    return f'<Field name="{escape(name, place="Field/@name")}">'
+
+
 def _body(template: FieldsTemplate) -> pl.Expr:
-    parts = [pl.lit(f'<Fields xmlns="{FIELDS}" template="{escape(template.id, place="template")}">')]
+    parts = [pl.lit(fields_start(template.id))]
     for place, column in enumerate(template.columns):
-        start = f'<Field name="{escape(column.heading, place="Field/@name")}">'
+        start = field_start(column.heading)
         text = escaped(pl.col(cell_column(place)))
         if column.when_empty is WhenEmpty.BLANK:
             text = text.fill_null("")
@@ -150,9 +205,10 @@ def _homeless(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _digest(fmt: FieldsFormat, templates: Sequence[FieldsTemplate], library: Library) -> str:
-    """SHA-256 (hex) over what decides how a record is written: lines ``<hex> <name>`` of format.toml, the catalog's templates, and the
-    crosswalks that they use."""
-    paths = ["format.toml", *(f"bindings/{one.id}.toml" for one in templates)]
+    """SHA-256 (hex) over what decides how a record is written: lines ``<hex> <name>`` of format.toml, the catalog's templates, the schemas,
+    and the crosswalks that they use."""
+    schemas = [path for path in fmt.texts if path.endswith(".json")]
+    paths = ["format.toml", *(f"bindings/{one.id}.toml" for one in templates), *schemas]
     rules = [rule for one in templates for column in one.columns for rule in column.rules]
     used = sorted({str(rule.parameters["crosswalk"]) for rule in rules if "crosswalk" in rule.parameters})
     lines = [f"{hashlib.sha256(fmt.texts[path]).hexdigest()} {path}" for path in sorted(paths)]

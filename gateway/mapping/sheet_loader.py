@@ -20,7 +20,7 @@ from gateway.mapping.model import Rule
 from gateway.mapping.rule_reader import read_rules
 from gateway.mapping.sheet_model import MOMENTS, SheetColumn, SheetFormat, SheetTemplate, SheetType
 
-__all__ = ["is_sheet_format", "load_sheet_format"]
+__all__ = ["document_of", "load_sheet_format"]
 
 _MARK: Final = re.compile(r"\{([^{}]*)\}")
 _NO_NAME: Final = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
@@ -60,13 +60,13 @@ class _TemplateText(Shape):
     bind: list[_BindText]
 
 
-def is_sheet_format(folder: Path) -> bool:
-    """Whether the format in ``folder`` says of itself that it is one of sheets; a text that cannot be read says nothing."""
+def document_of(folder: Path) -> str:
+    """What the format in ``folder`` says that its documents are; ``record`` when it says nothing, or cannot be read."""
     try:
         raw = read_toml("format.toml", (folder / "format.toml").read_bytes(), [])
     except OSError:
-        return False
-    return raw is not None and raw.get("document") == "sheet"
+        return "record"
+    return str((raw or {}).get("document", "record"))
 
 
 def load_sheet_format(folder: Path, library: Library) -> SheetFormat:

@@ -26,6 +26,8 @@ def table() -> str:
             sheets = mappings.sheet_format(name)
             counted = [template.catalog for template in sheets.templates]
             takes[name] = {one: f"{sheets.type} × {counted.count(one)}" for one in counted}
+        elif mappings.document_of(name) == "json":
+            takes[name] = dict.fromkeys(mappings.json_format(name).catalogs(), "JSON")
         else:
             fmt = mappings.format(name)
             takes[name] = dict.fromkeys(fmt.bindings, "XML" if fmt.document == "record" else "XML（整份）")
