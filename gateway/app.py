@@ -52,6 +52,7 @@ from gateway.exchange.port import Transport
 from gateway.exchange.recorder import Recorder
 from gateway.exchange.timestamp import Authority
 from gateway.exchange.tls import client_context
+from gateway.exchange.waiting import WaitingTransport
 from gateway.exchange.witness import Witness
 from gateway.ledger.folder import TileFolder
 from gateway.ledger.keys import load_key
@@ -73,6 +74,9 @@ from gateway.store.lock import hold
 from gateway.ways import build_folder_transport, build_service_transport, is_by_files
 
 __all__ = ["Gateway", "ledger_origin", "open_gateway", "read_gateway"]
+
+
+_HOURS = 1_000
 
 
 def ledger_origin(code: str) -> str:
@@ -340,7 +344,7 @@ class Gateway:
         """
         users, peer = self._peers.get(name, (0, None))
         if peer is None:
-            peer = self._peer(name)
+            peer = self.new_peer(name)
         self._peers[name] = (users + 1, peer)
         try:
             yield peer
@@ -355,13 +359,15 @@ class Gateway:
     async def peer_of(self, route: str) -> AsyncIterator[Peer]:
         """The peer that a route leads to. Raises ConfigError ``route-without-peer``, and as :meth:`peer`."""
         code = receiver_of(Route(route))
-        name = next((name for name, peer in self.settings.peers.items() if peer.code == code and peer.url), None)
+        sent_to = ((name, peer) for name, peer in self.settings.peers.items() if peer.url or peer.delivery == "pull")
+        name = next((name for name, peer in sent_to if peer.code == code), None)
         if name is None:
             raise ConfigError("route-without-peer", route=route)
         async with self.peer(name) as peer:
             yield peer
 
-    def _peer(self, name: str) -> Peer:
+    def new_peer(self, name: str) -> Peer:
+        """A peer with a connection of its own, for the caller to close; none is there where batches are laid out."""
         chosen = self.settings.peers[name]
         retry, taken_down = chosen.retry, chosen.feedback == "taken-down"
         return Peer(
@@ -373,7 +379,8 @@ class Gateway:
             taken_down=taken_down,
             transport=self._showing(name),
             retry=Retry(
-                attempts=retry.attempts,
+                # Nobody is tried: each hour that nobody came counts as one, and the time alone ends it.
+                attempts=_HOURS if chosen.delivery == "pull" else retry.attempts,
                 first=retry.first,
                 factor=retry.factor,
                 max=retry.max,
@@ -396,6 +403,8 @@ class Gateway:
         """The way to a peer, with our ledger shown beside every package; where there is no journal nothing is sent."""
         if self.journal is None:
             return self.transport(name)
+        if self.settings.peers[name].delivery == "pull":
+            return WaitingTransport(code=self.settings.peers[name].code, name=name)
         return ShowingTransport(
             self.transport(name),
             peer=self.settings.peers[name].code,

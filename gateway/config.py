@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.config_files import FolderSettings, SftpSettings, file_findings, sftp_files
 from gateway.config_ledger import LedgerSettings, ledger_files, ledger_findings
+from gateway.config_levels import PullSettings, RecordsSourceSettings, level_findings
 from gateway.config_values import (
     Code,
     DatabaseUrl,
@@ -48,6 +49,7 @@ __all__ = [
     "LogSettings",
     "NodeSettings",
     "PeerSettings",
+    "PullSettings",
     "ReceiveSettings",
     "RecordsSourceSettings",
     "RetrySettings",
@@ -143,7 +145,7 @@ class RetrySettings(Section):
 
 class PeerSettings(Section):
     """``[peers.NAME]``: another organisation's node. ``feedback`` says how it answers: by receipts that it signs, or by unsigned feedback
-    that we take down."""
+    that we take down; ``delivery`` whether batches are sent to it or laid out for it to fetch."""
 
     code: Code
     name: str = Field(min_length=1)
@@ -153,6 +155,8 @@ class PeerSettings(Section):
     tls_certificates: tuple[Path, ...] = ()
     ledger_keys: tuple[LedgerKey, ...] = ()
     token: Reference | None = None
+    delivery: Literal["push", "pull"] = "push"
+    feedback_every: Duration = Field(default=timedelta(minutes=10), ge=timedelta(seconds=1))
     retry: RetrySettings = RetrySettings()
     timeout: Duration = timedelta(seconds=60)
     folders: FolderSettings = FolderSettings()
@@ -193,14 +197,6 @@ class ExcelSourceSettings(Section):
     mapping: str
     path: str = Field(min_length=1)
     complete: bool = False
-
-
-class RecordsSourceSettings(Section):
-    """``[sources.NAME]`` with ``kind = "records"``: what ``peers`` sent us of a catalog, to be passed on."""
-
-    kind: Literal["records"]
-    catalog: str
-    peers: tuple[str, ...] = Field(min_length=1)
 
 
 _AnySource = SqlSourceSettings | CsvSourceSettings | ExcelSourceSettings | RecordsSourceSettings
@@ -260,6 +256,7 @@ class _Document(Section):
     peers: Mapping[str, PeerSettings] = Field(default_factory=dict)
     sources: Mapping[str, SourceSettings] = Field(default_factory=dict)
     exchanges: Mapping[str, ExchangeSettings] = Field(default_factory=dict)
+    pulls: Mapping[str, PullSettings] = Field(default_factory=dict)
     receive: ReceiveSettings | None = None
 
 
@@ -407,6 +404,7 @@ def _references(settings: Settings) -> list[Finding]:
             ("peers", settings.peers),
             ("sources", settings.sources),
             ("exchanges", settings.exchanges),
+            ("pulls", settings.document.pulls),
         )
         for name in names
         if not _NAME.fullmatch(name)
@@ -422,11 +420,7 @@ def _references(settings: Settings) -> list[Finding]:
         unknown(f"exchanges.{name}.source", exchange.source, settings.sources)
         unknown(f"exchanges.{name}.peer", exchange.peer, settings.peers)
         peer = settings.peers.get(exchange.peer)
-        read = settings.sources.get(exchange.source)
-        if isinstance(read, RecordsSourceSettings) and exchange.peer in read.peers:
-            facts = {"peer": exchange.peer, "source": exchange.source}
-            findings.append(Finding(code="config-records-back", file=file, key=f"exchanges.{name}.peer", facts=facts))
-        if peer is not None and peer.url is None:
+        if peer is not None and peer.url is None and peer.delivery == "push":
             findings.append(Finding(code="config-peer-without-url", file=file, key=f"peers.{exchange.peer}.url"))
         findings += [
             Finding(code="config-schedule-missing", file=file, key=f"exchanges.{name}.{key}")
@@ -436,10 +430,15 @@ def _references(settings: Settings) -> list[Finding]:
     for name, source in settings.sources.items():
         if isinstance(source, SqlSourceSettings) and source.mode == "cursor" and source.cursor is None:
             findings.append(Finding(code="config-cursor-missing", file=file, key=f"sources.{name}.cursor"))
-        if isinstance(source, RecordsSourceSettings):
-            for number, peer_name in enumerate(source.peers):
-                unknown(f"sources.{name}.peers.{number}", peer_name, settings.peers)
     receive = settings.document.receive
+    findings += level_findings(
+        file,
+        sources=settings.sources,
+        pulls=settings.document.pulls,
+        sent_to={name: (exchange.source, exchange.peer) for name, exchange in settings.exchanges.items()},
+        asked={name: peer.url is not None for name, peer in settings.peers.items()},
+        fetching={name: receive is not None for name, peer in settings.peers.items() if peer.delivery == "pull"},
+    )
     for name in receive.allow if receive else ():
         unknown(f"receive.allow.{name}", name, settings.peers)
     codes: dict[str, str] = {settings.node.code: "node"}

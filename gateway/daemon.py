@@ -22,6 +22,8 @@ from gateway.delivery.skew import ClockWatch
 from gateway.delivery.space import SpaceWatch
 from gateway.delivery.ticker import Ticker
 from gateway.errors import ConfigError, GatewayError, LedgerError, StoreError
+from gateway.exchange.waiting import WaitingTransport
+from gateway.fetching import Fetcher
 from gateway.logs import dropped_lines
 from gateway.notify import notify
 from gateway.receiving import listens, open_listeners
@@ -29,6 +31,7 @@ from gateway.receiving import listens, open_listeners
 __all__ = ["serve"]
 
 _HOUSEKEEPING = 5.0  # seconds; the ledger promises a checkpoint at least once a minute when there is something new
+_ASKING = 2.0  # seconds between two looks at what is to be asked of peers
 _CLOCKS = 300.0  # seconds between two looks at the peers' clocks
 _UNANSWERED = 15.0  # the same, while no peer has answered yet and our own clock is all there is
 _RUNS_AT_ONCE = 2
@@ -43,7 +46,8 @@ async def serve(gateway: Gateway, stop: asyncio.Event, *, tell: Callable[[str], 
     Raises ConfigError ``nothing-to-serve``; LedgerError when the ledger contradicts itself and StoreError when the journal cannot be
     written: then the process has to end, and a new one recovers.
     """
-    if gateway.settings.document.receive is None and not gateway.settings.exchanges:
+    document = gateway.settings.document
+    if document.receive is None and not document.exchanges and not document.pulls:
         raise ConfigError("nothing-to-serve", file=str(gateway.settings.file))
     await _Daemon(gateway, stop).serve(tell)
 
@@ -76,12 +80,12 @@ class _Daemon:
             peers = {
                 peer.code: await stack.enter_async_context(gateway.peer(name))
                 for name, peer in gateway.settings.peers.items()
-                if peer.url is not None
+                if peer.url is not None or peer.delivery == "pull"
             }
             self._space.look()
             gateway.anchors.hold()
             clocks = ClockCheck(
-                peers=peers,
+                peers={code: peer for code, peer in peers.items() if not isinstance(peer.transport, WaitingTransport)},
                 watch=ClockWatch(gateway.settings.node.max_clock_skew),
                 holds=gateway.holds,
                 clock=gateway.clock,
@@ -94,6 +98,7 @@ class _Daemon:
                 ticker.at(plan.schedule)
             ticker.every(_HOUSEKEEPING, "housekeeping", partial(self._keep_house, clocks))
             ticker.every(_CLOCKS, "clocks", clocks.look)
+            ticker.every(_ASKING, "asking", Fetcher(gateway).look)
             for listener in self._listeners:
                 await listener.start()
             await self._control.start()

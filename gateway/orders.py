@@ -11,7 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from gateway import collect, custody, withdrawal
+from gateway import collect, custody, fetching, withdrawal
 from gateway.again import quarantine_retry, resync
 from gateway.app import Gateway
 from gateway.auditor import note_export
@@ -204,6 +204,8 @@ ORDERS: Mapping[str, Callable[[Gateway, Args, Progress], Awaitable[Json]]] = {
     "quarantine-out": quarantine_out,
     "export": export,
     "state": state,
+    "pull": fetching.pull,
+    "feedback": fetching.feedback,
     **custody.ORDERS,
     **collect.ORDERS,
     **withdrawal.ORDERS,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from gateway.app import Gateway
 from gateway.config import ReceiveSettings
 from gateway.delivery.exchange import Peer
+from gateway.delivery.feedback import FeedbackDesk
 from gateway.delivery.judge import Judge
 from gateway.delivery.receive import Receiver, Sender
 from gateway.delivery.rounds import Rounds
+from gateway.delivery.sharing import SharingDesk
 from gateway.errors import ConfigError
 from gateway.exchange.callers import CallerDirectory
 from gateway.exchange.file_intake import FileIntake
@@ -23,7 +25,15 @@ from gateway.package.forms import Node
 from gateway.package.limits import Limits
 from gateway.ways import build_place, folders_of, is_by_files
 
-__all__ = ["Ready", "listens", "open_listener", "open_listeners", "open_receiver", "open_rounds"]
+__all__ = [
+    "Ready",
+    "listens",
+    "open_listener",
+    "open_listeners",
+    "open_pull_receiver",
+    "open_receiver",
+    "open_rounds",
+]
 
 Ready = Callable[[], Awaitable[bool]]
 """Answers ``/readyz``."""
@@ -32,14 +42,29 @@ Ready = Callable[[], Awaitable[bool]]
 def open_receiver(gateway: Gateway) -> Receiver:
     """What takes peers' batches. Raises ConfigError ``receive-missing`` where the configuration has none."""
     receive = _settings(gateway)
-    limits = Limits(package_bytes=receive.max_package)
+    allowed = {name: dict.fromkeys(catalogs, receive.format) for name, catalogs in receive.allow.items()}
+    return _receiver(gateway, allowed, receive.max_package)
+
+
+def open_pull_receiver(gateway: Gateway) -> Receiver:
+    """What takes the batches that are fetched: only of the peers and catalogs that ``[pulls]`` names."""
+    pulls = gateway.settings.document.pulls.values()
+    wanted: dict[str, dict[str, str]] = {}
+    for pull in pulls:
+        wanted.setdefault(pull.peer, {})[pull.catalog] = pull.format
+    return _receiver(gateway, wanted, max((pull.max_package for pull in pulls), default=1))
+
+
+def _receiver(gateway: Gateway, allowed: Mapping[str, Mapping[str, str]], max_package: int) -> Receiver:
+    """``allowed``: format by catalog by the peer's name."""
+    limits = Limits(package_bytes=max_package)
     senders: dict[str, Sender] = {}
-    for name, catalogs in receive.allow.items():
+    for name, catalogs in allowed.items():
         peer = gateway.settings.peers[name]
         senders[peer.code] = Sender(
             node=Node(code=peer.code, name=peer.name),
             trusted=gateway.certificates(peer.certificates),
-            judges={catalog: _judge(gateway, catalog, receive.format) for catalog in catalogs},
+            judges={catalog: _judge(gateway, catalog, format_id) for catalog, format_id in catalogs.items()},
         )
     return Receiver(
         database=gateway.database,
@@ -60,16 +85,17 @@ def open_listener(gateway: Gateway, ready: Ready | None = None) -> Listener:
     receive, settings = _settings(gateway), gateway.settings
     application = build_receiver(
         open_receiver(gateway),
-        callers=_callers(gateway, receive),
+        callers=_callers(gateway, _known(gateway, receive)),
         clock=gateway.clock,
         limits=ReceiverLimits(package_bytes=receive.max_package),
         ready=ready,
+        sharing=_sharing(gateway),
     )
     host, port = _split(receive.listen)
     tls = None
     if receive.tls:
         keys = settings.document.keys.tls
-        peers = [settings.peers[name] for name in receive.allow if not is_by_files(settings, name)]
+        peers = [settings.peers[name] for name in _known(gateway, receive)]
         tls = server_context(
             settings.path(keys.certificate),
             settings.key_file(keys.private_key),
@@ -113,11 +139,11 @@ def open_rounds(gateway: Gateway, ways: Mapping[str, Peer]) -> dict[str, Rounds]
 
 
 def listens(gateway: Gateway) -> bool:
-    """Whether any peer may send to us over HTTP."""
+    """Whether any peer may send to us, or fetch from us, over HTTP."""
     receive = gateway.settings.document.receive
     if receive is None:
         return False
-    return not receive.allow or any(not is_by_files(gateway.settings, name) for name in receive.allow)
+    return not receive.allow or bool(_known(gateway, receive))
 
 
 def open_listeners(gateway: Gateway, ready: Ready) -> list[Listener]:
@@ -154,12 +180,31 @@ def _judge(gateway: Gateway, catalog_id: str, format_id: str) -> Judge:
     )
 
 
-def _callers(gateway: Gateway, receive: ReceiveSettings) -> CallerDirectory:
+def _known(gateway: Gateway, receive: ReceiveSettings) -> list[str]:
+    """The peers that may call: those that may send, and those that fetch."""
+    fetching = [name for name, peer in gateway.settings.peers.items() if peer.delivery == "pull"]
+    sending = [name for name in receive.allow if not is_by_files(gateway.settings, name)]
+    return list(dict.fromkeys([*sending, *fetching]))
+
+
+def _sharing(gateway: Gateway) -> SharingDesk:
+    peers = gateway.settings.peers
+    return SharingDesk(
+        database=gateway.database,
+        node=gateway.node,
+        desk=FeedbackDesk(database=gateway.database, node=gateway.node, signer=gateway.signer, clock=gateway.clock),
+        fetching={peer.code: gateway.new_peer(name) for name, peer in peers.items() if peer.delivery == "pull"},
+        courier=gateway.courier,
+        dispatcher=gateway.dispatcher,
+        ledgers=gateway.ledgers,
+        ledger_key=gateway.note_signer.verifier,
+    )
+
+
+def _callers(gateway: Gateway, names: Iterable[str]) -> CallerDirectory:
     certificates: dict[str, str] = {}
     tokens: dict[str, str] = {}
-    for name in receive.allow:
-        if is_by_files(gateway.settings, name):
-            continue
+    for name in names:
         peer = gateway.settings.peers[name]
         certificates |= {fingerprint(each): peer.code for each in gateway.certificates(peer.tls_certificates)}
         if peer.token is not None:

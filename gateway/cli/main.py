@@ -17,6 +17,7 @@ from gateway.cli import (
     decide,
     demo,
     keys,
+    levels,
     mapping,
     mapping_write,
     quarantine,
@@ -58,7 +59,7 @@ def _root(
     configure(level="warning", style="console")
 
 
-for part in (setup, run, resync, schedule, status, decide, collect):
+for part in (setup, run, resync, levels, schedule, status, decide, collect):
     part.register(app)
 app.add_typer(batches.app, name="batches", help=say("help-batches"))
 app.add_typer(catalog.app, name="catalog", help=say("help-catalog"))

@@ -265,6 +265,8 @@ def reason_text(stage: Stage, reason: Reason, catalog: Catalog, language: str) -
     """A reason as a sentence; what the receiver rejected is told in the receiver's own words."""
     if stage is Stage.RECEIVER:
         facts = {"code": reason.code, "field": reason.source, "words": reason.expected}
+        if reason.level:
+            return say_text("receiver-above-said", language, {**facts, "level": reason.level})
         return say_text("receiver-said", language, facts)
     return problem_text(asdict(reason), catalog, language)
 

@@ -15,6 +15,7 @@ from gateway.clock import Clock, instant, parse_instant
 from gateway.delivery.core import step
 from gateway.delivery.events import Settled
 from gateway.delivery.exchange import Peer
+from gateway.delivery.further import tell_below
 from gateway.delivery.ledgers import PeerLedgers, Showing
 from gateway.delivery.sent import check_answer
 from gateway.delivery.standing import standing_of
@@ -70,6 +71,7 @@ class Reconciler:
                 return
             shares.settle(conn, batch.exchange, batch.id, [_listed(outcome) for outcome in checked.receipt.outcomes])
             _quarantine(conn, batch, checked.receipt.outcomes, at)
+            tell_below(conn, batch.id, checked.receipt.outcomes, peer.node, at=at)
             append(
                 TransactionLog(conn),
                 "batch.reconciled",

@@ -106,6 +106,8 @@ def reached(answer: Outcome | ReceiptAnswer) -> bool:
     """Whether the peer was there and gave a proper answer, be it a refusal; False when it could not be reached or failed as a machine:
     no connection, a time-out, a cut, 5xx, an answer that is none of the protocol's."""
     match answer:
+        case Later(why="not-fetched"):
+            return True  # nothing was asked of it: it comes by itself
         case Acknowledged() | Taken() | Refused() | NotReady() | NeverReceived():
             return True
         case Later(status=status) | Unknown(status=status):

@@ -20,6 +20,8 @@ STATUSES: Mapping[str, int] = MappingProxyType(
         "package-malformed": 400,
         "batch-id-malformed": 400,
         "prefix-malformed": 400,
+        "question-malformed": 400,
+        "receipt-invalid": 422,
         "shown-malformed": 400,
         "caller-unknown": 401,
         "route-forbidden": 403,

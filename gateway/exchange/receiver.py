@@ -26,6 +26,7 @@ from gateway.exchange.callers import CallerDirectory
 from gateway.exchange.intake import Facts, Intake, Pending, ProblemAnswer, ReceiptTaken
 from gateway.exchange.port import PACKAGE_TYPE
 from gateway.exchange.problem import PROBLEM_TYPE, Problem
+from gateway.exchange.sharing import Given, NothingNew, Sharing
 from gateway.exchange.shown import Shown, read_shown
 
 __all__ = ["ReceiverLimits", "build_receiver"]
@@ -34,9 +35,12 @@ _log = structlog.get_logger()
 
 _BATCH_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")  # RFC 9562 §5.7
 _NAME: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")  # a node's code, a catalog's id
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 _PREFIX: Final = re.compile(r"[0-9a-f]{0,64}")
 _BATCH: Final = "/exchange/v1/batches/{batch_id}"
 _DIGEST: Final = "/exchange/v1/routes/{sender}/{catalog}/{receiver}/digest"
+_FEEDBACK: Final = "/exchange/v1/routes/{sender}/{catalog}/{receiver}/feedback"
+_MOST_LISTED: Final = 100
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -83,8 +87,12 @@ def build_receiver(
     clock: Clock,
     limits: ReceiverLimits | None = None,
     ready: Callable[[], Awaitable[bool]] | None = None,
+    sharing: Sharing | None = None,
 ) -> web.Application:
-    """The application, to be served by :class:`gateway.exchange.listener.Listener`. ``ready`` answers ``/readyz``."""
+    """The application, to be served by :class:`gateway.exchange.listener.Listener`. ``ready`` answers ``/readyz``.
+
+    Without ``sharing`` the resources of feedback and of shared batches are not there.
+    """
     receiver = _Receiver(intake, callers, clock, limits or ReceiverLimits(), ready)
     application = web.Application(middlewares=[receiver.guard])
     application.on_response_prepare.append(_finish)
@@ -93,6 +101,12 @@ def build_receiver(
     router.add_get(f"{_BATCH}/receipt", receiver.get_receipt, allow_head=False)
     router.add_get("/exchange/v1/node", receiver.get_node, allow_head=False)
     router.add_get(_DIGEST, receiver.get_digest, allow_head=False)
+    if sharing is not None:
+        asked = _Asked(receiver, sharing)
+        router.add_get(_FEEDBACK, asked.get_feedback, allow_head=False)
+        router.add_get("/exchange/v1/batches", asked.get_batches, allow_head=False)
+        router.add_get(_BATCH, asked.get_batch, allow_head=False)
+        router.add_put(f"{_BATCH}/receipt", asked.put_receipt, expect_handler=_not_yet)
     router.add_get("/healthz", receiver.get_health)
     router.add_get("/readyz", receiver.get_readiness)
     return application
@@ -114,22 +128,22 @@ class _Receiver:
         self._clock = clock
         self._limits = limits
         self._ready = ready
-        self._admission = Admission(requests=limits.requests_per_caller, bytes=limits.bytes_per_caller)
+        self.admission = Admission(requests=limits.requests_per_caller, bytes=limits.bytes_per_caller)
 
     async def put_batch(self, request: web.Request) -> web.StreamResponse:
         """``PUT …/batches/{batch_id}``: take a package."""
-        caller = self._caller(request)
+        caller = self.caller(request)
         batch_id = _batch_id(request, "batch-id-malformed")
         shown = _shown(request)
-        with self._admission.enter(caller) as ticket:
-            package = await self._package(request, ticket)
+        with self.admission.enter(caller) as ticket:
+            package = await self.body(request, ticket)
             return _respond(await self._intake.take(caller, batch_id, package, shown))
 
     async def get_receipt(self, request: web.Request) -> web.StreamResponse:
         """``GET …/batches/{batch_id}/receipt``: the stored receipt."""
-        caller = self._caller(request)
+        caller = self.caller(request)
         batch_id = _batch_id(request, "unknown-batch")
-        with self._admission.enter(caller):
+        with self.admission.enter(caller):
             answer = await self._intake.receipt(caller, batch_id)
             if isinstance(answer, ReceiptTaken):
                 answer = replace(answer, new=False)
@@ -137,20 +151,20 @@ class _Receiver:
 
     async def get_node(self, request: web.Request) -> web.StreamResponse:
         """``GET …/node``: who we are and what we take."""
-        caller = self._caller(request)
-        with self._admission.enter(caller):
+        caller = self.caller(request)
+        with self.admission.enter(caller):
             return _respond(Facts(body=await self._intake.node(caller)))
 
     async def get_digest(self, request: web.Request) -> web.StreamResponse:
         """``GET …/routes/{sender}/{catalog}/{receiver}/digest``: what we hold, for comparison."""
-        caller = self._caller(request)
+        caller = self.caller(request)
         sender, catalog, receiver = (request.match_info[name] for name in ("sender", "catalog", "receiver"))
         if not all(_NAME.fullmatch(part) for part in (sender, catalog, receiver)):
             raise _No("unknown-route")
         prefix = request.query.get("prefix", "")
         if not _PREFIX.fullmatch(prefix):
             raise _No("prefix-malformed")
-        with self._admission.enter(caller):
+        with self.admission.enter(caller):
             return _respond(await self._intake.digests(caller, sender, catalog, receiver, prefix))
 
     async def get_health(self, request: web.Request) -> web.StreamResponse:
@@ -207,7 +221,7 @@ class _Receiver:
         line.code = answer.problem.code
         return _respond(answer)
 
-    def _caller(self, request: web.Request) -> str:
+    def caller(self, request: web.Request) -> str:
         """The calling node's code, from the TLS connection itself or its token."""
         tls = None if request.transport is None else request.transport.get_extra_info("ssl_object")
         certificate = None if tls is None else tls.getpeercert(binary_form=True)
@@ -217,7 +231,7 @@ class _Receiver:
         request[_LINE].caller = caller
         return caller
 
-    async def _package(self, request: web.Request, ticket: Ticket) -> bytes:
+    async def body(self, request: web.Request, ticket: Ticket) -> bytes:
         """The body, whole and within every budget; the go-ahead is given when nothing else stands against it."""
         if request.content_type != PACKAGE_TYPE or request.headers.get("Content-Encoding", "identity") != "identity":
             raise _No("media-type-unsupported")
@@ -246,6 +260,58 @@ class _Receiver:
     def _within(self, count: int) -> None:
         if count > self._limits.package_bytes:
             raise _No("package-too-large", f"at most {self._limits.package_bytes} bytes")
+
+
+class _Asked:
+    """The handlers of what a peer asks for beside sending, behind the same checks."""
+
+    def __init__(self, receiver: _Receiver, sharing: Sharing) -> None:
+        self._receiver = receiver
+        self._sharing = sharing
+
+    async def get_feedback(self, request: web.Request) -> web.StreamResponse:
+        """``GET …/routes/{sender}/{catalog}/{receiver}/feedback?after=``: what became of records further up."""
+        caller = self._receiver.caller(request)
+        sender, catalog, receiver = (request.match_info[name] for name in ("sender", "catalog", "receiver"))
+        after = _number(request, "after", 0)
+        with self._receiver.admission.enter(caller):
+            return _respond(await self._sharing.feedback(caller, sender, catalog, receiver, after))
+
+    async def get_batches(self, request: web.Request) -> web.StreamResponse:
+        """``GET …/batches?catalog=&after=&limit=``: what is shared with the caller."""
+        caller = self._receiver.caller(request)
+        catalog = request.query.get("catalog", "")
+        if not _NAME.fullmatch(catalog):
+            raise _No("question-malformed", "catalog")
+        after, limit = _number(request, "after", 0), _number(request, "limit", _MOST_LISTED)
+        with self._receiver.admission.enter(caller):
+            return _respond(await self._sharing.listed(caller, catalog, after, min(limit, _MOST_LISTED)))
+
+    async def get_batch(self, request: web.Request) -> web.StreamResponse:
+        """``GET …/batches/{batch_id}``: one package that is shared with the caller."""
+        caller = self._receiver.caller(request)
+        batch_id = _batch_id(request, "unknown-batch")
+        held = _number(request, "held", -1)
+        with self._receiver.admission.enter(caller):
+            return _respond(await self._sharing.package(caller, batch_id, None if held < 0 else held))
+
+    async def put_receipt(self, request: web.Request) -> web.StreamResponse:
+        """``PUT …/batches/{batch_id}/receipt``: the caller's receipt for a package that it fetched."""
+        caller = self._receiver.caller(request)
+        batch_id = _batch_id(request, "unknown-batch")
+        shown = _shown(request)
+        with self._receiver.admission.enter(caller) as ticket:
+            receipt = await self._receiver.body(request, ticket)
+            return _respond(await self._sharing.take_receipt(caller, batch_id, receipt, shown))
+
+
+def _number(request: web.Request, name: str, otherwise: int) -> int:
+    value = request.query.get(name)
+    if value is None:
+        return otherwise
+    if not _NUMBER.fullmatch(value):
+        raise _No("question-malformed", name)
+    return int(value)
 
 
 def _batch_id(request: web.Request, otherwise: str) -> str:
@@ -281,8 +347,12 @@ async def _finish(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
 
 
-def _respond(answer: ReceiptTaken | Pending | ProblemAnswer | Facts) -> web.Response:
+def _respond(answer: ReceiptTaken | Pending | ProblemAnswer | Facts | Given | NothingNew) -> web.Response:
     match answer:
+        case Given(data=data, shown=shown):
+            return web.Response(body=data, content_type=PACKAGE_TYPE, headers=shown.headers())
+        case NothingNew():
+            return web.Response(status=HTTPStatus.NO_CONTENT)
         case ReceiptTaken(receipt=receipt, new=new, shown=shown):
             status = HTTPStatus.CREATED if new else HTTPStatus.OK
             return web.Response(status=status, body=receipt, content_type=PACKAGE_TYPE, headers=shown.headers())

@@ -162,6 +162,12 @@ class ServiceTransport:
             raise ExchangeError("digests-malformed", what="JSON") from error
         return RouteDigests.from_json(document, route=route, prefix=prefix)
 
+    async def question(
+        self, method: str, path: str, outgoing: Outgoing | None = None, *, budget: int | None = None
+    ) -> Trial:
+        """What came of any other question below the protocol's address: the last trial. ``budget`` is for the answer's bytes."""
+        return (await self._ask(method, f"{self._base}{path}", outgoing, budget))[-1]
+
     async def close(self) -> None:
         """Let go of connections."""
         if self._session is not None:

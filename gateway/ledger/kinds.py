@@ -146,6 +146,19 @@ _CATALOGUE: Final = (
         peer_root=_OPTIONAL_DIGEST,
         claimed_at=_INSTANT,
     ),
+    # What the receiver of a route told after its receipts, about records that went on from there: outcomes `first` to `last` of that route.
+    _kind(
+        "feedback.taken",
+        about=_NAME,
+        peer=_NAME,
+        feedback_sha256=_DIGEST_TYPE,
+        signer_key_id=_DIGEST_TYPE,
+        first=FieldType.SEQUENCE,
+        last=FieldType.SEQUENCE,
+        rejected=_COUNT,
+        accepted=_COUNT,
+        stale=_COUNT,
+    ),
     _kind(
         "run.closed",
         exchange=_NAME,

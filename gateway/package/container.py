@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from gateway.errors import PackageError
 from gateway.package.limits import Limits
 
-__all__ = ["BATCH", "MANIFEST", "MEDIA_TYPE", "RECEIPT", "SIGNATURE", "Opened", "open_package", "pack"]
+__all__ = ["BATCH", "FEEDBACK", "MANIFEST", "MEDIA_TYPE", "RECEIPT", "SIGNATURE", "Opened", "open_package", "pack"]
 
 MEDIA_TYPE = "application/vnd.etsi.asic-e+zip"
 BATCH = "batch.xml"
 RECEIPT = "receipt.xml"
+FEEDBACK = "feedback.xml"
 MANIFEST = "META-INF/ASiCManifest.xml"
 SIGNATURE = "META-INF/signature.p7s"
 _MIMETYPE = "mimetype"
@@ -82,7 +83,7 @@ class _Entry:
 
 
 def pack(name: str, document: bytes, manifest: bytes, signature: bytes, *, limits: Limits | None = None) -> bytes:
-    """The container's bytes for a document called ``name`` (``batch.xml`` or ``receipt.xml``).
+    """The container's bytes for a document called ``name`` (``batch.xml``, ``receipt.xml`` or ``feedback.xml``).
 
     An entry that would inflate past the allowed ratio is stored instead, so that no receiver refuses what we sealed.
     Raises PackageError ``package-too-large`` where the result is over its budget.
@@ -223,7 +224,7 @@ def _arranged(names: Sequence[str]) -> str:
         raise PackageError("package-entry-duplicate", entry=next(n for n in names if names.count(n) > 1))
     if len(names) != 4:
         raise PackageError("package-entries", expected=4, found=len(names))
-    for document in (BATCH, RECEIPT):
+    for document in (BATCH, RECEIPT, FEEDBACK):
         expected = [_MIMETYPE, document, MANIFEST, SIGNATURE]
         if names == expected:
             return document

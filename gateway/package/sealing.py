@@ -10,7 +10,7 @@ from hashlib import sha256
 from gateway.errors import PackageError
 from gateway.package.certificates import Certificate
 from gateway.package.cms import SignedBy, Signer, sign, verify
-from gateway.package.container import BATCH, RECEIPT, open_package, pack
+from gateway.package.container import BATCH, FEEDBACK, RECEIPT, open_package, pack
 from gateway.package.limits import Limits
 from gateway.package.manifest import build_manifest, check_manifest
 
@@ -29,13 +29,13 @@ class Unsealed:
 
 
 def seal(name: str, document: bytes, signer: Signer, at: datetime, *, limits: Limits | None = None) -> bytes:
-    """The package's bytes for ``document``, called ``name`` (``batch.xml`` or ``receipt.xml``) inside.
+    """The package's bytes for ``document``, called ``name`` (``batch.xml``, ``receipt.xml`` or ``feedback.xml``) inside.
 
     Seal once and keep the bytes: an ECDSA signature differs each time. Raises PackageError ``package-entry-too-large`` or
     ``package-too-large`` for what a receiver would refuse, ``signer-certificate-time`` for a certificate out of its time.
     """
     limits = limits or Limits()
-    budget = {BATCH: limits.document_bytes, RECEIPT: limits.receipt_bytes}[name]
+    budget = {BATCH: limits.document_bytes, RECEIPT: limits.receipt_bytes, FEEDBACK: limits.receipt_bytes}[name]
     if len(document) > budget:
         raise PackageError("package-entry-too-large", entry=name, limit=budget)
     manifest = build_manifest(name, document)

@@ -34,6 +34,7 @@ __all__ = [
     "extend_lease",
     "find_batch",
     "has_package",
+    "laid_out",
     "last_answered",
     "list_batches",
     "lock",
@@ -190,6 +191,15 @@ def last_answered(conn: Connection, route: str) -> int:
     """The highest sequence number of the route that the receiver has given a receipt for; 0 before the first."""
     query = select(func.max(batch.c.sequence)).join(receipt, receipt.c.batch_id == batch.c.id)
     return conn.scalar(query.where(batch.c.route == route)) or 0
+
+
+def laid_out(conn: Connection, route: str, *, after: int, limit: int) -> list[Batch]:
+    """The batches of a route that its receiver may fetch, behind sequence number ``after``, oldest first: none that no attempt was made
+    of, none that was given up or is disputed, none whose bytes were erased."""
+    states = [state.value for state in State if state not in {State.READY, State.ABANDONED, State.DISPUTED}]
+    query = select(batch).join(package, package.c.batch_id == batch.c.id)
+    query = query.where(batch.c.route == route, batch.c.sequence > after, batch.c.state.in_(states))
+    return _load(conn, query.where(func.length(package.c.data) > 0).order_by(batch.c.sequence).limit(limit))
 
 
 def open_batches(conn: Connection, *, exchange: str | None = None, route: str | None = None) -> list[Batch]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, PrimaryKeyConstraint, Table, Text
 
 from gateway.store.terms import Identity, metadata, one_of
 
@@ -36,6 +36,7 @@ feedback = Table(
     Column("at", Text, nullable=False),
     PrimaryKeyConstraint("route", "number"),
     one_of("result", ("rejected", "accepted")),
+    Index(None, "route", "key"),
 )
 
 # What the receiver of a route has told us, as it was sealed; ``number`` is the last one in it.

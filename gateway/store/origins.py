@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from gateway.store.bulk import execute_many, select_in, stream
 
-__all__ = ["Arrival", "Origin", "arrivals", "origins", "remember"]
+__all__ = ["Arrival", "Origin", "any_origin", "arrivals", "origins", "remember"]
 
 
 class Arrival(NamedTuple):
@@ -61,3 +61,8 @@ def remember(conn: Connection, rows: Sequence[Origin]) -> None:
         "route = excluded.route, version = excluded.version, op = excluded.op",
         rows,
     )
+
+
+def any_origin(conn: Connection) -> bool:
+    """Whether this node passes on anything at all."""
+    return any(True for _ in stream(conn, "SELECT 1 FROM (SELECT record_id FROM origin LIMIT 1) AS one", ()))

@@ -55,7 +55,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One thing wrong. ``field`` is the catalog's, ``source`` the local column or the target's name, ``weight`` reject or notice."""
+    """One thing wrong. ``field`` is the catalog's, ``source`` the local column or the target's name, ``weight`` reject or notice.
+
+    ``level`` names the node that said so where that is not the receiver itself but one to which it passed the record on.
+    """
 
     field: str
     source: str
@@ -63,6 +66,7 @@ class Reason:
     weight: str
     value_class: str
     expected: str
+    level: str = ""
 
 
 _PARTS = tuple(part.name for part in fields(Reason))
@@ -196,7 +200,7 @@ def _identity(exchange: str, source: str, stage: Stage, case: Case) -> bytes:
 
 
 def _written(reasons: Sequence[Reason]) -> str:
-    words = [{part: getattr(reason, part) for part in _PARTS} for reason in reasons]
+    words = [{part: getattr(reason, part) for part in _PARTS if part != "level" or reason.level} for reason in reasons]
     return json.dumps(words, ensure_ascii=False, separators=(",", ":"))
 
 

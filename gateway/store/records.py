@@ -16,6 +16,7 @@ from gateway.store.tables import record
 
 __all__ = [
     "ChangedRecord",
+    "Head",
     "Held",
     "NewRecord",
     "StoredRecord",
@@ -24,6 +25,7 @@ __all__ = [
     "change",
     "counts",
     "fetch",
+    "fetch_heads",
     "held",
     "keep",
     "present",
@@ -46,6 +48,14 @@ class Held(NamedTuple):
     def stays_back(self) -> bool:
         """Whether it does not come back because its row is there."""
         return self.ordered or self.op == "stop-share"
+
+
+class Head(NamedTuple):
+    """A record without its content."""
+
+    id: int
+    key: str
+    version: int
 
 
 class NewRecord(NamedTuple):
@@ -236,6 +246,11 @@ def fetch(conn: Connection, ids: Sequence[int]) -> list[StoredRecord]:
         return [found[number] for number in ids]
     except KeyError as missing:
         raise StoreError("record-missing", record=missing.args[0]) from None
+
+
+def fetch_heads(conn: Connection, ids: Sequence[int]) -> list[Head]:
+    """What the records with these ids are called and how far they are, without their content, in no particular order."""
+    return [Head._make(row) for row in select_in(conn, "SELECT id, key, version FROM record WHERE id IN (*)", (), ids)]
 
 
 def counts(conn: Connection, catalog: str, source: str | None = None) -> Mapping[str, int]:

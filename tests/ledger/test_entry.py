@@ -21,6 +21,7 @@ KIND_NAMES = {
     "batch.abandoned",
     "batch.received",
     "run.closed",
+    "feedback.taken",
     "operator.action",
     "config.changed",
     "key.added",

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from gateway.app import Gateway
 from gateway.clock import RandomIds, SystemClock
@@ -58,7 +59,7 @@ class Chain:
                     url = listener.url
             yield found
 
-    async def up(self, nodes: Mapping[str, Gateway]) -> list[Mapping[str, object]]:
+    async def up(self, nodes: Mapping[str, Gateway]) -> list[Mapping[str, Any]]:
         """One run of each, from the lowest up; the statements."""
         return [(await run_once(nodes[name], "up")).to_json() for name in self.names[:-1]]
 

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.CheckConstraint("result IN ('rejected', 'accepted')", name=op.f("ck_feedback_result")),
         sa.PrimaryKeyConstraint("route", "number", name=op.f("pk_feedback")),
     )
+    op.create_index(op.f("ix_feedback_route_key"), "feedback", ["route", "key"])
     op.create_table(
         "feedback_taken",
         sa.Column("route", sa.Text(), nullable=False),
