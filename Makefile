@@ -3,7 +3,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench tamper faults soak clean
+.PHONY: demo demo-levels test lint bench tamper faults soak clean
 
 $(STAMP): pyproject.toml
 	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
@@ -13,6 +13,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)
 	@$(RUN)/gateway demo
+
+demo-levels: $(STAMP)
+	@$(RUN)/gateway demo --levels
 
 test: $(STAMP)
 	$(RUN)/python -m pytest -n auto

@@ -11,7 +11,7 @@ from gateway.demo.bureau import BUREAU
 from gateway.demo.business import TABLES, Table
 from gateway.workfolder import lay_out
 
-__all__ = ["PROVINCE", "Province", "lay_out_nodes"]
+__all__ = ["PROVINCE", "Province", "lay_out_nodes", "tighten"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def lay_out_nodes(folder: Path, business: Path, *, clock: Clock, ids: Ids) -> No
     receive = f'\n[receive]\nlisten = "127.0.0.1:0"\nallow = {{ bureau = [{catalogs}] }}\n'
     _configure(province, _peer("bureau", BUREAU.code, BUREAU.name) + receive)
     for place, (section, old, new) in _STRICTER.items():
-        _tighten(province / "mappings" / place, section, old, new)
+        tighten(province / "mappings" / place, section, old, new)
 
 
 def _configure(folder: Path, text: str) -> None:
@@ -80,7 +80,7 @@ def _exchange(name: str, table: Table, business: Path) -> str:
     )
 
 
-def _tighten(file: Path, section: str, old: str, new: str) -> None:
+def tighten(file: Path, section: str, old: str, new: str) -> None:
     """Change one word in one section of a text."""
     before, mark, after = file.read_text("utf-8").partition(section)
     if not mark or old not in after:
