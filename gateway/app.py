@@ -10,7 +10,7 @@ import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from gateway.catalog.model import Disclosure
@@ -48,6 +48,7 @@ from gateway.delivery.terms import Terms
 from gateway.delivery.witness import Witnesses
 from gateway.errors import ConfigError, StoreError
 from gateway.exchange.folder import FolderTransport
+from gateway.exchange.foreign import ForeignTransport
 from gateway.exchange.port import Transport
 from gateway.exchange.recorder import Recorder
 from gateway.exchange.timestamp import Authority
@@ -71,7 +72,7 @@ from gateway.store import batches
 from gateway.store.database import Database
 from gateway.store.entries import DurableLog
 from gateway.store.lock import hold
-from gateway.ways import build_folder_transport, build_service_transport, is_by_files
+from gateway.ways import build_folders, build_service_transport, is_by_files
 
 __all__ = ["Gateway", "ledger_origin", "open_gateway", "read_gateway"]
 
@@ -420,15 +421,10 @@ class Gateway:
             return self.folders(name)
         return build_service_transport(self.settings, name, clock=self.clock, ids=self.ids)
 
-    def folders(self, name: str) -> FolderTransport:
-        """The way to a peer by files. Raises ExchangeError, PackageError, ConfigError."""
-        return build_folder_transport(self.settings, name, clock=self.clock, package_of=self._package_of)
-
-    def _package_of(self, batch_id: str) -> bytes | None:
-        if self.journal is None:
-            return None
-        with self.journal.read() as conn:
-            return batches.package_bytes(conn, batch_id) if batches.has_package(conn, batch_id) else None
+    def folders(self, name: str) -> FolderTransport | ForeignTransport:
+        """The way to a peer by files, ours or its own. Raises ExchangeError, PackageError, ConfigError."""
+        sheets, recorder = self.mappings.sheet_format, partial(self.recorder, name)
+        return build_folders(self.settings, name, self.clock, self.journal, sheets=sheets, recorder=recorder)
 
     def certificates(self, paths: Iterable[Path]) -> tuple[Certificate, ...]:
         """Every certificate in these files. Raises PackageError."""

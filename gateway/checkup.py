@@ -17,6 +17,7 @@ from gateway.catalog.loader import Library
 from gateway.catalog.model import Disclosure
 from gateway.clock import Clock, Ids, instant
 from gateway.config import RecordsSourceSettings, Settings, inspect_settings
+from gateway.config_values import file_place
 from gateway.errors import ExchangeError, Finding, Findings, GatewayError, Severity
 from gateway.exchange.folder import REFUSED
 from gateway.exchange.place import ASIDE
@@ -136,6 +137,11 @@ class _Checks:
             if fmt is None:
                 self._find("check-format-unusable", f"{key}.format", name=exchange.format, known=_names(formats))
             peer = self._settings.peers.get(exchange.peer)
+            if peer is not None and peer.feedback != "signed" and file_place(peer.url) is not None:
+                if fmt is not None and not isinstance(fmt, SheetFormat):
+                    self._find("check-format-no-files", f"{key}.format", name=fmt.id)
+                elif fmt is not None and fmt.feedback is None:
+                    self._find("sheets-feedback-unsaid", f"{key}.format", format=fmt.id)
             if fmt is not None and peer is not None and exchange.catalog in library.catalogs:
                 sight = Sight(catalog=library.catalogs[exchange.catalog], clearance=Disclosure(peer.clearance))
                 self._sight(key, sight, fmt)

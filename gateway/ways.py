@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from gateway.clock import Clock, Ids
 from gateway.config import Settings
 from gateway.config_values import file_place
+from gateway.delivery.carry_sheets import SheetCarrier
+from gateway.delivery.exchange import Route, receiver_of
 from gateway.errors import ConfigError
 from gateway.exchange.folder import Folders, FolderTransport
 from gateway.exchange.folder_place import FolderPlace
+from gateway.exchange.foreign import ForeignTransport
 from gateway.exchange.place import Place
 from gateway.exchange.port import NodeInfo
+from gateway.exchange.recorder import Recorder
 from gateway.exchange.secret import Secret
 from gateway.exchange.service import ServiceLimits, ServiceTransport
 from gateway.exchange.sftp_place import SftpAddress, SftpPlace
 from gateway.exchange.tls import client_context
+from gateway.mapping.sheet_model import SheetFormat
+from gateway.store import batches
+from gateway.store.database import Database
+from gateway.store.states import State
 
-__all__ = ["build_folder_transport", "build_place", "build_service_transport", "folders_of", "is_by_files"]
+__all__ = [
+    "build_folders",
+    "build_place",
+    "build_service_transport",
+    "folders_of",
+    "is_by_files",
+]
 
 
 def is_by_files(settings: Settings, name: str) -> bool:
@@ -55,19 +70,49 @@ def folders_of(settings: Settings, name: str) -> Folders:
     )
 
 
-def build_folder_transport(
-    settings: Settings, name: str, *, clock: Clock, package_of: Callable[[str], bytes | None]
-) -> FolderTransport:
-    """The way to a peer by files. Raises as :func:`build_place`."""
+def build_folders(
+    settings: Settings,
+    name: str,
+    clock: Clock,
+    journal: Database | None,
+    *,
+    sheets: Callable[[str], SheetFormat],
+    recorder: Callable[[], Recorder],
+) -> FolderTransport | ForeignTransport:
+    """The way to a peer by files: our own packages, or the receiver's files where its feedback is taken down. Raises as :func:`build_place`."""
     peer = settings.peers[name]
-    return FolderTransport(
-        build_place(settings, name),
+    place, node = build_place(settings, name), NodeInfo(code=peer.code, name=peer.name, versions=(1,))
+    package_of = partial(_package_of, journal)
+    if peer.feedback == "signed":
+        folders = folders_of(settings, name)
+        return FolderTransport(place, peer=name, node=node, clock=clock, package_of=package_of, folders=folders)
+    return ForeignTransport(
+        place,
         peer=name,
-        node=NodeInfo(code=peer.code, name=peer.name, versions=(1,)),
+        node=node,
         clock=clock,
+        carrier=SheetCarrier(sheets, settings.node.time_zone),
+        recorder=recorder(),
         package_of=package_of,
+        waiting=partial(_unanswered, journal, peer.code),
         folders=folders_of(settings, name),
     )
+
+
+def _package_of(journal: Database | None, batch_id: str) -> bytes | None:
+    if journal is None:
+        return None
+    with journal.read() as conn:
+        return batches.package_bytes(conn, batch_id) if batches.has_package(conn, batch_id) else None
+
+
+def _unanswered(journal: Database | None, code: str) -> list[str]:
+    """The batches for the peer with this code that wait for its answer."""
+    if journal is None:
+        return []
+    with journal.read() as conn:
+        waiting = batches.open_batches(conn)
+    return [one.id for one in waiting if one.state is State.UNKNOWN and receiver_of(Route(one.route)) == code]
 
 
 def build_service_transport(settings: Settings, name: str, *, clock: Clock, ids: Ids) -> ServiceTransport:

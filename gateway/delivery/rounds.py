@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,27 +13,35 @@ from gateway.delivery.exchange import Peer
 from gateway.delivery.send import Courier
 from gateway.errors import ExchangeError, PackageError
 from gateway.exchange.file_intake import FileIntake, Looked
-from gateway.exchange.file_names import FileName
 from gateway.exchange.outcome import Acknowledged
 from gateway.store import batches
 
-__all__ = ["Arrivals", "Round", "Rounds"]
+__all__ = ["Arrival", "Arrivals", "Round", "Rounds"]
 
 _log = structlog.get_logger()
+
+
+class Arrival(Protocol):
+    """A receipt, or what becomes one."""
+
+    @property
+    def batch_id(self) -> str:
+        """The batch that it is for."""
+        ...
 
 
 class Arrivals(Protocol):
     """What can say which receipts came without being asked for."""
 
-    async def arrived(self) -> list[FileName]:
-        """Their names. Raises ExchangeError."""
+    async def arrived(self) -> Sequence[Arrival]:
+        """The batches that they are for. Raises ExchangeError."""
         ...
 
     async def close(self) -> None:
         """Let go of connections."""
         ...
 
-    async def set_aside(self, name: FileName) -> None:
+    async def set_aside(self, batch_id: str) -> None:
         """Move one that belongs to nothing. Raises ExchangeError."""
         ...
 
@@ -107,7 +116,7 @@ class Rounds:
             return taken
         for name in await self._arrivals.arrived():
             if await asyncio.to_thread(self._unknown, name.batch_id):
-                await self._arrivals.set_aside(name)
+                await self._arrivals.set_aside(name.batch_id)
                 _log.warning("receipt.of-no-batch", batch=name.batch_id, peer=self._name)
                 continue
             answer = await self._way.transport.receipt(name.batch_id)

@@ -133,10 +133,11 @@ class FolderTransport:
         found = [read_name(entry.name) for entry in await self._place.entries(self._folders.incoming) if entry.regular]
         return [name for name in found if name is not None and name.kind is Kind.RECEIPT]
 
-    async def set_aside(self, name: FileName) -> None:
+    async def set_aside(self, batch_id: str) -> None:
         """Move a receipt that belongs to no batch of ours. Raises ExchangeError, PeerUnavailableError."""
         incoming = self._folders.incoming
-        for each in (f"{name}{SHOWN}", f"{name}{DIGEST}", str(name)):
+        named = [str(name) for name in await self.arrived() if name.batch_id == batch_id]
+        for each in (f"{name}{ending}" for name in named for ending in (SHOWN, DIGEST, "")):
             if await self._place.find(incoming, each) is not None:
                 await lay_aside(self._place, incoming, each, f"{incoming}/{ASIDE}")
 

@@ -10,9 +10,8 @@ from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog
 from gateway.mapping.batch_facts import BatchFacts
 from gateway.mapping.columns import ColumnsPlan, cell_column
-from gateway.mapping.sheet_model import SheetFormat, SheetTemplate, SheetType
-from gateway.mapping.workbook import workbook
-from gateway.mapping.workbook_xls import old_workbook
+from gateway.mapping.sheet_file import sheet_file
+from gateway.mapping.sheet_model import SheetFormat, SheetTemplate
 
 __all__ = ["RenderedSheet", "SheetPlan"]
 
@@ -55,5 +54,4 @@ class SheetPlan:
     def _file(self, good: pl.DataFrame) -> bytes:
         headings = [column.heading for column in self.template.columns]
         rows = good.select(cell_column(place) for place in range(len(headings))).iter_rows()
-        sheet = (self.template.sheet, headings, rows)
-        return old_workbook([sheet]) if self.format.type is SheetType.XLS else workbook([sheet])
+        return sheet_file(self.format.type, self.template.sheet, headings, rows)

@@ -18,12 +18,31 @@ from gateway.mapping.format_model import BatchFact, Fact, WhenEmpty
 from gateway.mapping.format_text import FactText
 from gateway.mapping.model import Rule
 from gateway.mapping.rule_reader import read_rules
-from gateway.mapping.sheet_model import MOMENTS, SheetColumn, SheetFormat, SheetTemplate, SheetType
+from gateway.mapping.sheet_model import (
+    MOMENTS,
+    FeedbackType,
+    SheetColumn,
+    SheetFeedback,
+    SheetFormat,
+    SheetTemplate,
+    SheetType,
+)
 
 __all__ = ["document_of", "load_sheet_format"]
 
 _MARK: Final = re.compile(r"\{([^{}]*)\}")
 _NO_NAME: Final = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
+
+
+class _FeedbackText(Shape):
+    file: Words
+    type: Annotated[FeedbackType, LOOSE]
+    row: Words
+    result: Words
+    code: Words
+    message: Words
+    accepted: list[Words]
+    unlisted_accepted: bool = False
 
 
 class _HeadText(Shape):
@@ -38,6 +57,8 @@ class _HeadText(Shape):
     type: Annotated[SheetType, LOOSE]
     valid_from: date | None = None
     valid_to: date | None = None
+    withdrawn: Words | None = None
+    feedback: _FeedbackText | None = None
     facts: dict[Name, FactText] | None = None
 
 
@@ -114,8 +135,28 @@ class _Reader:
             texts=self.texts,
             valid_from=head.valid_from,
             valid_to=head.valid_to,
+            withdrawn=head.withdrawn,
+            feedback=self._feedback(head),
             warnings=tuple(finding for finding in self.findings if finding.severity is Severity.WARNING),
         )
+
+    def _feedback(self, head: _HeadText) -> SheetFeedback | None:
+        """How the receiver answers; its file's name and that of what is taken back are held to the same as a template's."""
+        if head.withdrawn is not None:
+            self._file_name("format.toml", "withdrawn", head.withdrawn)
+        told = head.feedback
+        if told is None:
+            return None
+        if told.file.count("{file}") != 1 or _NO_NAME.search(told.file):
+            self._find("sheet-file-name", "format.toml", "feedback.file", name=told.file)
+        return SheetFeedback(**(told.model_dump() | {"accepted": tuple(told.accepted)}))
+
+    def _file_name(self, file: str, key: str, name: str) -> None:
+        for mark in _MARK.findall(name):
+            if mark not in MOMENTS:
+                self._find("sheet-file-mark", file, key, mark=mark, known="、".join(MOMENTS))
+        if _NO_NAME.search(_MARK.sub("", name)):
+            self._find("sheet-file-name", file, key, name=name)
 
     def _template(self, file: str) -> SheetTemplate | None:
         raw = self._toml(file)
@@ -130,11 +171,7 @@ class _Reader:
             known = "、".join(self.library.catalogs)
             self._find("binding-catalog-unknown", file, "catalog", catalog=text.catalog, known=known)
             return None
-        for mark in _MARK.findall(text.file):
-            if mark not in MOMENTS:
-                self._find("sheet-file-mark", file, "file", mark=mark, known="、".join(MOMENTS))
-        if _NO_NAME.search(_MARK.sub("", text.file)):
-            self._find("sheet-file-name", file, "file", name=text.file)
+        self._file_name(file, "file", text.file)
         columns = tuple(self._columns(file, text, catalog))
         return SheetTemplate(
             id=stem,

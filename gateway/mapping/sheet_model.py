@@ -15,7 +15,16 @@ from gateway.errors import Finding
 from gateway.mapping.format_model import BatchFact, Fact, WhenEmpty
 from gateway.mapping.model import Rule
 
-__all__ = ["MOMENTS", "SheetColumn", "SheetFormat", "SheetTemplate", "SheetType"]
+__all__ = [
+    "MOMENTS",
+    "FeedbackType",
+    "SheetColumn",
+    "SheetFeedback",
+    "SheetFormat",
+    "SheetTemplate",
+    "SheetType",
+    "moment_name",
+]
 
 MOMENTS: Mapping[str, str] = {"yyyyMMddHHmmss": "%Y%m%d%H%M%S", "yyyyMMddHH": "%Y%m%d%H", "yyyyMMdd": "%Y%m%d"}
 """How a file's name may tell when it was made."""
@@ -58,16 +67,41 @@ class SheetTemplate:
 
     def file_name(self, type_: SheetType, at: datetime) -> str:
         """The name of a file made at ``at``, local time."""
-        name = self.file
-        for mark, shape in MOMENTS.items():
-            name = name.replace(f"{{{mark}}}", at.strftime(shape))
-        return f"{name}.{type_}"
+        return f"{moment_name(self.file, at)}.{type_}"
+
+
+class FeedbackType(StrEnum):
+    """The kinds of file that a receiver answers with."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    XLS = "xls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetFeedback:
+    """What a receiver's answer to one of our files looks like. ``file`` is its name without the ending, with ``{file}`` for ours.
+
+    ``row``, ``result``, ``code`` and ``message`` are its headings; a row is counted as a spreadsheet does, the headings being row 1, and one
+    without a number speaks of the whole file. Results in ``accepted`` mean that a record was taken; ``unlisted_accepted``: so do rows that
+    are not listed.
+    """
+
+    file: str
+    type: FeedbackType
+    row: str
+    result: str
+    code: str
+    message: str
+    accepted: tuple[str, ...]
+    unlisted_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetFormat:
     """One format. ``receiver`` says in words who demands it; ``sealing`` how its files are vouched for.
 
+    ``withdrawn`` names the file that lists what is taken back, ``feedback`` says how the receiver answers.
     ``texts`` are the bytes of format.toml and of every binding by path in the folder.
     """
 
@@ -84,8 +118,17 @@ class SheetFormat:
     texts: Mapping[str, bytes]
     valid_from: date | None = None
     valid_to: date | None = None
+    withdrawn: str | None = None
+    feedback: SheetFeedback | None = None
     warnings: tuple[Finding, ...] = ()
 
     def catalogs(self) -> tuple[str, ...]:
         """The catalogs that it takes."""
         return tuple(dict.fromkeys(template.catalog for template in self.templates))
+
+
+def moment_name(file: str, at: datetime) -> str:
+    """A file's name with the marks of :data:`MOMENTS` filled in for ``at``, local time."""
+    for mark, shape in MOMENTS.items():
+        file = file.replace(f"{{{mark}}}", at.strftime(shape))
+    return file

@@ -257,7 +257,7 @@ async def test_receipts_are_found_without_being_asked_for(post: Post) -> None:
     await post.look()
     (found,) = await post.way.arrived()
     assert found.batch_id == batch_id
-    await post.way.set_aside(found)
+    await post.way.set_aside(batch_id)
     assert await post.way.arrived() == []
     assert str(found) in post.files("incoming/aside")
 
