@@ -40,7 +40,6 @@ from gateway.delivery.plan import Plan, Planner
 from gateway.delivery.reconcile import Reconciler
 from gateway.delivery.recover import begin_ledger, close_interrupted
 from gateway.delivery.run import Runner
-from gateway.delivery.schedule import Schedule
 from gateway.delivery.seal import Sealer
 from gateway.delivery.send import Courier
 from gateway.delivery.showing import ShowingTransport
@@ -66,6 +65,8 @@ from gateway.mappings import Mappings
 from gateway.package.certificates import Certificate, load_certificates, load_private_key
 from gateway.package.cms import Signer
 from gateway.package.forms import Node
+from gateway.planning import plans_of
+from gateway.publishing import build_site_transport, is_site
 from gateway.source_settings import build_source
 from gateway.sources.port import Source
 from gateway.store import batches
@@ -247,31 +248,21 @@ class Gateway:
             notary=self.notary,
             holds=self.holds,
             working_days=self.mappings.library.working_days,
-            terms=Terms(
-                database=self.database,
-                regimes=self.mappings.library.regimes,
-                zone=self.settings.node.time_zone,
-                clock=self.clock,
-            ),
+            terms=self.terms,
             clock=self.clock,
             ids=self.ids,
         )
 
+    @property
+    def terms(self) -> Terms:
+        """What keeps publication periods."""
+        library, zone = self.mappings.library, self.settings.node.time_zone
+        return Terms(database=self.database, regimes=library.regimes, zone=zone, clock=self.clock)
+
     @cached_property
     def plans(self) -> Mapping[str, Plan]:
         """The exchanges that run by themselves, by name."""
-        return {
-            name: Plan(
-                schedule=Schedule(
-                    cron=exchange.schedule,
-                    zone=self.settings.node.time_zone,
-                    working_days=self.mappings.library.working_days if exchange.working_days_only else None,
-                ),
-                catch_up=exchange.catch_up,
-            )
-            for name, exchange in self.settings.exchanges.items()
-            if exchange.schedule is not None
-        }
+        return plans_of(self.settings, self.mappings.library.working_days)
 
     @cached_property
     def planner(self) -> Planner:
@@ -416,9 +407,14 @@ class Gateway:
         )
 
     def transport(self, name: str) -> Transport:
-        """The way to a peer: by files, or over HTTP, known by our TLS certificate or by a token."""
+        """The way to a peer: by files, to a publication site, or over HTTP."""
         if is_by_files(self.settings, name):
             return self.folders(name)
+        if is_site(self.settings, name):
+            catalogs, clock = self.mappings.library.catalogs, self.clock
+            return build_site_transport(
+                self.settings, name, catalogs=catalogs, recorder=lambda: self.recorder(name), clock=clock
+            )
         return build_service_transport(self.settings, name, clock=self.clock, ids=self.ids)
 
     def folders(self, name: str) -> FolderTransport | ForeignTransport:

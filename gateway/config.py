@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 from gateway.config_files import FolderSettings, SftpSettings, file_findings, sftp_files
 from gateway.config_ledger import LedgerSettings, ledger_files, ledger_findings
 from gateway.config_levels import PullSettings, RecordsSourceSettings, level_findings
+from gateway.config_site import SiteSettings, site_findings
 from gateway.config_values import (
     Code,
     DatabaseUrl,
@@ -163,6 +164,7 @@ class PeerSettings(Section):
     sftp: SftpSettings | None = None
     drain_rate: int = Field(default=60, ge=1, le=6000)
     clearance: Literal["public", "authorised", "government"] = "government"
+    site: SiteSettings = SiteSettings()
 
 
 class SqlSourceSettings(Section):
@@ -376,6 +378,7 @@ def inspect_settings(file: Path) -> tuple[Settings | None, tuple[Finding, ...]]:
         *_references(settings),
         *_files(settings),
         *file_findings(document.peers, str(file)),
+        *site_findings(document.peers, str(file)),
         *ledger_findings(document.ledger, str(file)),
     )
 

@@ -36,6 +36,7 @@ __all__ = [
     "WitnessKey",
     "Zone",
     "file_place",
+    "site_folder",
 ]
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
@@ -132,8 +133,19 @@ def file_place(url: str | None) -> FilePlace | None:
     return FilePlace(scheme="sftp", path=found["root"], host=host, port=port, user=found["user"])
 
 
+def site_folder(url: str | None) -> str | None:
+    """The folder of a publication site that a peer's address means (``site:public``); None for any other address."""
+    path = (url or "").removeprefix("site:")
+    return path if url is not None and url.startswith("site:") else None
+
+
 def _peer_place(value: object) -> object:
     text = str(value).rstrip("/")
+    folder = site_folder(text)
+    if folder is not None:
+        if not folder or not folder.isprintable():
+            raise _refuse("config-url-invalid")
+        return text
     try:
         place = file_place(text)
     except ValueError as error:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from gateway import collect, custody, fetching, withdrawal
+from gateway import collect, custody, fetching, sites, withdrawal
 from gateway.again import quarantine_retry, resync
 from gateway.app import Gateway
 from gateway.auditor import note_export
@@ -208,5 +208,6 @@ ORDERS: Mapping[str, Callable[[Gateway, Args, Progress], Awaitable[Json]]] = {
     "feedback": fetching.feedback,
     **custody.ORDERS,
     **collect.ORDERS,
+    **sites.ORDERS,
     **withdrawal.ORDERS,
 }

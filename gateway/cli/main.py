@@ -26,6 +26,7 @@ from gateway.cli import (
     run,
     schedule,
     setup,
+    site,
     status,
 )
 from gateway.cli.screen import fail, say
@@ -64,6 +65,7 @@ for part in (setup, run, resync, levels, schedule, status, decide, collect):
 app.add_typer(batches.app, name="batches", help=say("help-batches"))
 app.add_typer(catalog.app, name="catalog", help=say("help-catalog"))
 app.add_typer(record.app, name="record", help=say("help-record"))
+app.add_typer(site.app, name="site", help=say("help-site"))
 app.add_typer(quarantine.app, name="quarantine", help=say("help-quarantine"))
 mapping_write.register(mapping.app)
 app.add_typer(mapping.app, name="mapping", help=say("help-mapping"))

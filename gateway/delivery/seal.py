@@ -30,7 +30,7 @@ from gateway.package.header import BatchDraft, FormatReference
 from gateway.package.manifest import build_manifest
 from gateway.package.record import Operation, Reason, record_line
 from gateway.package.sealing import seal
-from gateway.store import batches, quarantine, record_orders, records, shares
+from gateway.store import batches, publicity, quarantine, record_orders, records, shares
 from gateway.store.database import Database
 from gateway.store.entries import DurableLog
 from gateway.store.quarantine import Stage
@@ -147,9 +147,21 @@ class Sealer:
         refused = exchange.sight.refused(keys)
         frame = decode([record.content for record in upserts], exchange.catalog).with_columns(keys, keys.alias("@row"))
         frame = frame.filter(~pl.col("@key").is_in(refused["@key"].implode()))
+        frame = self._dated(exchange, frame, upserts)
         rendered = exchange.document.render(exchange.sight.apply(frame), self._facts(exchange))
         bodies = dict(rendered.frame.select("@key", "body").iter_rows())
         return bodies, pl.concat([refused, rendered.problems])
+
+    def _dated(self, exchange: Exchange, frame: pl.DataFrame, upserts: Sequence[records.StoredRecord]) -> pl.DataFrame:
+        """With the end of publication that was fixed for each record, whatever the record says by now."""
+        rule = next((rule for rule in exchange.catalog.rules if rule.kind == "publicity"), None)
+        if rule is None or not exchange.sight.public:
+            return frame
+        with self._database.read() as conn:
+            fixed = publicity.of(conn, [record.id for record in upserts])
+        until = {record.key: fixed[record.id].until for record in upserts if record.id in fixed}
+        days = pl.Series([until.get(key) for key in frame["@key"]], dtype=pl.String).str.to_date("%Y-%m-%d")
+        return frame.with_columns(days.alias(rule.fields[1]))
 
     def _facts(self, exchange: Exchange) -> BatchFacts:
         """What a record may tell of its batch. Its id and number are not among it: sent again as it was, it stands in another one."""
