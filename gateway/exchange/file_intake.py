@@ -14,7 +14,7 @@ from typing import Final, assert_never
 import structlog
 
 from gateway.clock import Clock
-from gateway.errors import ExchangeError
+from gateway.errors import ExchangeError, PeerUnavailableError
 from gateway.exchange.file_names import (
     DIGEST,
     SHOWN,
@@ -201,15 +201,21 @@ class FileIntake:
 
     async def _aside(self, entry: Entry, code: str, looked: Looked) -> None:
         incoming = self._folders.incoming
-        await lay_aside(self._place, incoming, entry.name, f"{incoming}/{ASIDE}")
+        try:
+            await lay_aside(self._place, incoming, entry.name, f"{incoming}/{ASIDE}")
+        except PeerUnavailableError as error:
+            # What cannot be moved is in nobody's way: it is told, and packages are taken all the same.
+            looked.waiting[in_print(entry.name)] = code
+            self._tell("file.not-moved", in_print(entry.name), why=error.code)
+            return
         looked.aside.append(in_print(entry.name))
         _log.warning("file.set-aside", peer=self._peer, name=in_print(entry.name), code=code, size=entry.size)
 
-    def _tell(self, event: str, name: str) -> None:
+    def _tell(self, event: str, name: str, **facts: object) -> None:
         """One event for one file, however often it is looked at."""
         if name not in self._told:
             self._told.add(name)
-            _log.warning(event, peer=self._peer, name=name)
+            _log.warning(event, peer=self._peer, name=name, **facts)
 
 
 def _in_turn_later(problem: Problem, name: FileName) -> bool:

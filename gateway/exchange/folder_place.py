@@ -112,6 +112,7 @@ class FolderPlace:
             path.unlink(missing_ok=True)  # what an attempt left that was cut off; O_EXCL: nobody's link is followed
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(path, flags, _FILE_MODE), "wb") as file:
+                os.fchmod(file.fileno(), _FILE_MODE)  # whatever the umask took away: a service's is 0077
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -121,8 +122,9 @@ class FolderPlace:
     def _rename(self, folder: str, name: str, to: str, to_name: str) -> None:
         target = self._root / to
         try:
-            if to != folder:
-                target.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+            if to != folder and not target.is_dir():
+                target.mkdir(exist_ok=True)
+                target.chmod(_FOLDER_MODE)
             (self._root / folder / name).rename(target / to_name)
             for each in {target, self._root / folder}:
                 _sync(each)

@@ -20,6 +20,7 @@ from gateway.package.certificates import read_key_file
 
 __all__ = ["SftpAddress", "SftpPlace"]
 
+_FILE_MODE: Final = 0o640  # as on a folder of this machine
 _KEEP_ALIVE: Final = 15  # seconds between two signs of life; three unanswered end the connection
 _PIECE: Final = 256 * 1024
 
@@ -109,6 +110,8 @@ class SftpPlace:
                 await client.remove(path)
             async with client.open(path, "xb") as file:
                 await file.write(data)
+                with suppress(self._ssh.SFTPError):  # whatever the server's umask took away, where it lets us
+                    await file.chmod(_FILE_MODE)
                 with suppress(self._ssh.SFTPOpUnsupported):  # its own durability is all there is
                     await file.fsync()
 

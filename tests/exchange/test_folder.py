@@ -78,6 +78,20 @@ async def test_a_package_is_put_taken_and_answered(post: Post) -> None:
     assert await post.way.receipt(batch_id) == first
 
 
+async def test_the_group_may_read_whatever_the_umask(post: Post) -> None:
+    """A service runs with 0077, and the other node is another user."""
+    before = os.umask(0o077)
+    try:
+        await post.send()
+        await post.look()
+    finally:
+        os.umask(before)
+    for folder in (post.root / "outgoing" / "taken", post.root / "incoming"):
+        for path in folder.iterdir():
+            assert path.stat().st_mode & 0o777 == 0o640, path.name
+    assert (post.root / "outgoing" / "taken").stat().st_mode & 0o7777 == 0o2770
+
+
 async def test_the_same_package_again_brings_the_stored_receipt_again(post: Post) -> None:
     batch_id, _ = await post.send()
     await post.look()
@@ -301,6 +315,15 @@ class TestTheReceivingSide:
         assert all(name.isascii() and name.isprintable() for name in looked.aside)
         assert local.shelf.calls == []
         assert (await local.look()).aside == [], "told once"
+
+    async def test_what_cannot_be_moved_is_in_nobodys_way(self, local: Post) -> None:
+        (local.root / "outgoing" / "readme.txt").write_bytes(b"x")
+        (local.root / "outgoing" / "aside").write_bytes(b"a file where a folder should be")
+        local.settle(["readme.txt", "aside"])
+        await local.send()
+        looked = await local.look()
+        assert looked.taken == [local.name()]
+        assert looked.waiting == {"readme.txt": "file-foreign", "aside": "file-foreign"}
 
     async def test_links_are_never_followed(self, local: Post, tmp_path: Path) -> None:
         secret = tmp_path / "secret"
