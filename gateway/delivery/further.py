@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
+from gateway.catalog.model import Catalog
+from gateway.mapping.problems import problem_text
 from gateway.package.feedback import ACCEPTED, REJECTED
 from gateway.package.forms import Node
 from gateway.package.receipt import Outcome, Result
@@ -14,7 +18,7 @@ from gateway.store.database import Connection
 from gateway.store.feedback import Told
 from gateway.store.origins import any_origin, origins
 
-__all__ = ["Said", "pass_down", "tell_below"]
+__all__ = ["Said", "first_words", "pass_down", "tell_below", "tell_refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ def pass_down(conn: Connection, found: Sequence[Said], *, at: str) -> None:
             by_route[known[one.record_id].route].append(one)
     for route, said in by_route.items():
         stored = {record.id: record for record in records.fetch_heads(conn, [one.record_id for one in said])}
-        last = feedback.last_results(conn, route, [record.key for record in stored.values()])
+        last = feedback.last_told(conn, route, [record.key for record in stored.values()])
         rows = [
             Told(
                 key=stored[one.record_id].key,
@@ -79,6 +83,32 @@ def pass_down(conn: Connection, found: Sequence[Said], *, at: str) -> None:
             )
             for one in said
             if stored[one.record_id].version == one.version
-            and (one.result == REJECTED or last.get(stored[one.record_id].key) == REJECTED)
         ]
-        feedback.add(conn, route, rows, at=at)
+        _add(conn, route, rows, last, at)
+
+
+def tell_refused(conn: Connection, route: str, rows: Sequence[Told], *, at: str) -> None:
+    """Note what this node itself does not pass on, for the sender of ``route``. What was said already is not said again."""
+    if rows:
+        _add(conn, route, rows, feedback.last_told(conn, route, [one.key for one in rows]), at)
+
+
+def first_words(problems: pl.DataFrame, catalog: Catalog, *, by: str) -> Iterator[tuple[str, Mapping[str, str], str]]:
+    """The first rejecting problem of every record, with its sentence; ``by`` is the column that has the record's key."""
+    rejecting = problems.filter(pl.col("weight") == "reject").unique(by, keep="first", maintain_order=True)
+    for problem in rejecting.iter_rows(named=True):
+        yield problem[by], problem, problem_text(problem, catalog)
+
+
+def _add(conn: Connection, route: str, rows: Sequence[Told], last: Mapping[str, Told], at: str) -> None:
+    """What is new in ``rows``: a rejection that was not told last, an acceptance of what was rejected last."""
+    new = []
+    for row in rows:
+        before = last.get(row.key)
+        if row.result == REJECTED:
+            said = before is not None and before[:4] == row[:4] and before.level_code == row.level_code
+        else:
+            said = before is None or before.result != REJECTED
+        if not said:
+            new.append(row)
+    feedback.add(conn, route, new, at=at)

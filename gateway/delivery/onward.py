@@ -17,14 +17,18 @@ from gateway.clock import Clock, instant
 from gateway.delivery.cases import cases_of, first_reasons
 from gateway.delivery.exchange import Exchange, Progress, sender_of
 from gateway.delivery.extract import Extracted, deadlines
+from gateway.delivery.further import first_words, tell_refused
 from gateway.delivery.held_records import HeldChunk, HeldRecords
 from gateway.delivery.preview import Preview
 from gateway.mapping.canonical import encode
 from gateway.mapping.plan import Mapped
 from gateway.mapping.problems import PROBLEMS
 from gateway.memory import give_back
+from gateway.package.feedback import REJECTED
+from gateway.package.forms import Node
 from gateway.store import quarantine, records, runs
 from gateway.store.database import Database
+from gateway.store.feedback import Told
 from gateway.store.origins import Arrival, Origin, origins, remember
 from gateway.store.quarantine import Stage
 
@@ -41,6 +45,7 @@ def take_over(
     source: HeldRecords,
     run_id: str,
     *,
+    node: Node,
     working_days: WorkingDays,
     clock: Clock,
     progress: Progress,
@@ -55,7 +60,7 @@ def take_over(
     deadline = deadlines(working_days, exchange.catalog.deadline.working_days)
     found = Extracted()
     for chunk in source.held_chunks(position, size=_AT_ONCE):
-        compared = _compare(database, exchange, chunk, found)
+        compared = _compare(database, exchange, chunk, found, node)
         at = instant(clock.now())
         # Commit A, as for every source: records, quarantine and watermark stand or fall together.
         with database.begin() as conn:
@@ -72,6 +77,13 @@ def take_over(
                 ],
                 run_id=run_id,
                 at=at,
+            )
+            records.keep(
+                conn,
+                [
+                    records.ChangedRecord(number, row.digest, row.content, row.unit, deadline(row.day))
+                    for number, _, row in compared.kept
+                ],
             )
             records.take_back_as(
                 conn,
@@ -96,6 +108,7 @@ def take_over(
                 run_id=run_id,
                 at=at,
             )
+            tell_refused(conn, chunk.route, compared.refused, at=at)
             quarantine.close_keys(conn, compared.sound, **place, stage=Stage.SOURCE, at=at)
             runs.advance(
                 conn,
@@ -129,7 +142,7 @@ def preview_onward(database: Database | None, exchange: Exchange, source: HeldRe
         position = None if full else runs.position(conn, exchange.name, source.name)
     found = Extracted()
     for chunk in source.held_chunks(position, size=_AT_ONCE):
-        compared = _compare(database, exchange, chunk, found)
+        compared = _compare(database, exchange, chunk, found, Node(code="", name=""))
         shown.new += len(compared.new)
         shown.changed += len(compared.changed) + len(compared.taken_back)
     shown.rows = found.rows
@@ -156,13 +169,15 @@ class _Compared:
     units: Mapping[str, str | None]
     new: list[tuple[Arrival, _Row]] = field(default_factory=list)
     changed: list[tuple[int, Arrival, _Row]] = field(default_factory=list)
+    kept: list[tuple[int, Arrival, _Row]] = field(default_factory=list)
+    refused: list[Told] = field(default_factory=list)
     taken_back: list[tuple[int, Arrival]] = field(default_factory=list)
     seen: list[tuple[int, Arrival]] = field(default_factory=list)
     sound: list[str] = field(default_factory=list)
 
 
-def _compare(database: Database, exchange: Exchange, chunk: HeldChunk, found: Extracted) -> _Compared:
-    """Sort a chunk's arrivals, and count them."""
+def _compare(database: Database, exchange: Exchange, chunk: HeldChunk, found: Extracted, node: Node) -> _Compared:
+    """Sort a chunk's arrivals, and count them. ``node`` is ours: it says why it does not pass a record on."""
     mapped = exchange.plan.check(chunk.frame)
     rows = _rows(mapped, exchange)
     with database.read() as conn:
@@ -205,12 +220,18 @@ def _compare(database: Database, exchange: Exchange, chunk: HeldChunk, found: Ex
             if was.op != one.op:
                 compared.taken_back.append((was.id, one))
         elif was.ordered or (was.op == _STOP_SHARE and origin.op != _STOP_SHARE):
-            # Stopped by this node, not by its owner: it does not come back because the owner has changed it.
-            continue
+            # Held back by this node, not by its owner: it does not come back because the owner has changed it.
+            if was.digest != row.digest:
+                compared.kept.append((was.id, one, row))
         elif was.digest != row.digest or was.op != _UPSERT:
             compared.changed.append((was.id, one, row))
     if strangers:
         compared.problems = pl.concat([compared.problems, _strangers(strangers)])
+    versions = {one.key: one.version for one in chunk.arrivals}
+    compared.refused = [
+        Told(key, versions[key], REJECTED, problem["code"], "", text, node.code, node.name)
+        for key, problem, text in first_words(compared.problems, exchange.catalog, by="@row")
+    ]
     found.rows += len(chunk.arrivals)
     found.quarantined_by.update(first_reasons(compared.problems))
     noticed = compared.problems.filter(pl.col("weight") == "notice")["code"].value_counts()

@@ -202,7 +202,15 @@ class Runner:
         days, clock = self._working_days, self._clock
         if isinstance(source := exchange.source, HeldRecords):
             return take_over(
-                self._database, exchange, source, run_id, working_days=days, clock=clock, progress=tell, full=full
+                self._database,
+                exchange,
+                source,
+                run_id,
+                node=self._node,
+                working_days=days,
+                clock=clock,
+                progress=tell,
+                full=full,
             )
         return extract(self._database, exchange, run_id, working_days=days, clock=clock, progress=tell, full=full)
 

@@ -16,6 +16,7 @@ import polars as pl
 from gateway.clock import Clock, Ids, instant
 from gateway.delivery.cases import cases_of, first_reasons
 from gateway.delivery.exchange import Exchange
+from gateway.delivery.further import Said, first_words, pass_down
 from gateway.delivery.resend import as_sent
 from gateway.errors import MappingError
 from gateway.mapping.batch_facts import BatchFacts
@@ -25,14 +26,16 @@ from gateway.memory import give_back
 from gateway.package.batch import BuiltBatch, build_batch
 from gateway.package.cms import Signer
 from gateway.package.container import BATCH
+from gateway.package.feedback import REJECTED
 from gateway.package.forms import Node
 from gateway.package.header import BatchDraft, FormatReference
 from gateway.package.manifest import build_manifest
 from gateway.package.record import Operation, Reason, record_line
 from gateway.package.sealing import seal
 from gateway.store import batches, publicity, quarantine, record_orders, records, shares
-from gateway.store.database import Database
+from gateway.store.database import Connection, Database
 from gateway.store.entries import DurableLog
+from gateway.store.origins import any_origin
 from gateway.store.quarantine import Stage
 
 __all__ = ["Sealed", "Sealer"]
@@ -251,6 +254,7 @@ class Sealer:
                 stage=Stage.FORMAT,
                 at=at,
             )
+            self._tell_below(conn, exchange, stored, problems, at)
             if not lines:
                 return
             batches.add_batch(
@@ -281,6 +285,33 @@ class Sealer:
                 package,
             )
             shares.seal(conn, exchange.name, header.batch_id, [(record.id, record.version) for record in sealed])
+
+    def _tell_below(
+        self,
+        conn: Connection,
+        exchange: Exchange,
+        stored: Sequence[records.StoredRecord],
+        problems: pl.DataFrame,
+        at: str,
+    ) -> None:
+        """What this format cannot carry of other nodes' records, they are told."""
+        if problems.is_empty() or not any_origin(conn):
+            return
+        by_key = {record.key: record for record in stored}
+        said = [
+            Said(
+                record_id=by_key[key].id,
+                version=by_key[key].version,
+                result=REJECTED,
+                code=problem["code"],
+                field=problem["source"] or "",
+                message=text,
+                level=self._node,
+            )
+            for key, problem, text in first_words(problems, exchange.catalog, by="@key")
+            if key in by_key
+        ]
+        pass_down(conn, said, at=at)
 
 
 def _line(record: records.StoredRecord, bodies: Mapping[str, str], basis: Mapping[int, str]) -> bytes | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select
 from gateway.store.bulk import execute_many, select_in
 from gateway.store.tables import feedback, feedback_taken
 
-__all__ = ["Sent", "Told", "add", "after", "keep", "last_results", "last_taken", "mark", "sent"]
+__all__ = ["Sent", "Told", "add", "after", "keep", "last_taken", "last_told", "mark", "sent"]
 
 
 class Told(NamedTuple):
@@ -60,10 +60,11 @@ def after(conn: Connection, route: str, number: int, *, limit: int) -> list[tupl
     return [(row[0], Told._make(row[1:])) for row in conn.execute(query.order_by(feedback.c.number).limit(limit))]
 
 
-def last_results(conn: Connection, route: str, keys: Sequence[str]) -> Mapping[str, str]:
+def last_told(conn: Connection, route: str, keys: Sequence[str]) -> Mapping[str, Told]:
     """What was said last of each key; keys never spoken of are left out."""
-    rows = select_in(conn, "SELECT key, number, result FROM feedback WHERE route = ? AND key IN (*)", (route,), keys)
-    return {key: result for key, _, result in sorted(rows, key=lambda row: row[1])}
+    query = f"SELECT number, {', '.join(Told._fields)} FROM feedback WHERE route = ? AND key IN (*)"  # noqa: S608 -- fixed names
+    rows = sorted(select_in(conn, query, (route,), keys), key=lambda row: row[0])
+    return {row[1]: Told._make(row[1:]) for row in rows}
 
 
 def last_taken(conn: Connection, route: str) -> int:

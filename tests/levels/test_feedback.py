@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from gateway.app import Gateway
@@ -14,6 +16,9 @@ from gateway.errors import PackageError
 from gateway.fetching import ask_feedback
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_log
+from gateway.mapping.batch_facts import BatchFacts
+from gateway.mapping.document import DocumentPlan, Rendered
+from gateway.mapping.problems import PROBLEMS
 from gateway.orders import ORDERS
 from gateway.store import feedback, quarantine
 from gateway.store.entries import DurableLog, TransactionLog
@@ -141,3 +146,33 @@ async def test_a_peer_is_believed_only_about_what_was_asked(tmp_path: Path) -> N
         assert waiting(bureau) == []
         done = await ORDERS["feedback"](bureau, {"peers": []}, lambda _stage, _count: None)
         assert done == {"done": {"head": {"rejected": 0, "accepted": 0, "stale": 1}}, "failed": {}}
+
+
+async def test_what_a_level_cannot_pass_on_is_told_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A format further up that cannot carry a record: the level before it says so, once, and that it went on after all."""
+    chain = lay_chain(tmp_path, ("bureau", "head", "province"))
+    chain.business.write([permit(1), permit(2)])
+    key = str(permit(2)["XK_WSH"])
+    render = DocumentPlan.render
+
+    def refuse(plan: DocumentPlan, frame: pl.DataFrame, facts: BatchFacts | None = None) -> Rendered:
+        rendered = render(plan, frame, facts)
+        problem = [(key, key, "", "XK_NR", "too-long", "reject", "", "10")]
+        return replace(
+            rendered,
+            frame=rendered.frame.filter(pl.col("@key") != key),
+            problems=pl.DataFrame(problem, schema=PROBLEMS, orient="row"),
+        )
+
+    async with chain.open() as nodes:
+        await run_once(nodes["bureau"], "up")
+        with monkeypatch.context() as patch:
+            patch.setattr(DocumentPlan, "render", refuse)
+            for _ in range(2):
+                await run_once(nodes["head"], "up")
+        assert await ask_feedback(nodes["bureau"], "head") == Found(rejected=1)
+        level = f"{NAMES['head'][1]} {NAMES['head'][0]}"
+        assert waiting(nodes["bureau"]) == [(key, BUREAU, "too-long", level)]
+        assert (await run_once(nodes["head"], "up")).answered.created == 1
+        assert await ask_feedback(nodes["bureau"], "head") == Found(accepted=1)
+        assert waiting(nodes["bureau"]) == []

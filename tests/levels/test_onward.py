@@ -18,7 +18,7 @@ from gateway.delivery.held_records import HeldRecords
 from gateway.delivery.onward import OTHER_OWNER, preview_onward
 from gateway.delivery.run import Order
 from gateway.errors import Findings, SourceError
-from gateway.store import inbox, quarantine, records
+from gateway.store import feedback, inbox, quarantine, records
 from gateway.store.inbox import InboxRow
 from gateway.store.origins import origins
 from tests.levels.chain import CATALOG, NAMES, Chain, lay_chain
@@ -84,16 +84,11 @@ async def test_key_unit_and_version_go_all_the_way_and_so_does_a_withdrawal(chai
         first_key = str(rows[0]["XK_WSH"])
         assert held(nodes["province"], "head")[first_key] == held(nodes["head"], "bureau")[first_key] == (4, "upsert")
         assert held(nodes["province"], "head")[last] == (3, "upsert")
-
-
-async def test_the_reason_of_a_withdrawal_goes_on(chain: Chain) -> None:
-    chain.business.write([permit(1), permit(2)])
-    async with chain.open() as nodes:
-        await chain.up(nodes)
+        # Taken back for a reason of its own: the reason goes on too.
         with nodes["bureau"].database.begin() as conn:
-            ids = list(records.present(conn, CATALOG, "from-below"))
-            run = conn.exec_driver_sql("SELECT id FROM run").scalar_one()
-            records.take_back(conn, ids[:1], op="stop-share", reason="credit-repaired", run_id=run, at=instant(AT))
+            (number,) = (known.id for known in records.held(conn, CATALOG, "from-below", [last]).values())
+            run = conn.exec_driver_sql("SELECT id FROM run LIMIT 1").scalar_one()
+            records.take_back(conn, [number], op="stop-share", reason="credit-repaired", run_id=run, at=instant(AT))
         await chain.up(nodes)
         for name, sender in (("head", "bureau"), ("province", "head")):
             with nodes[name].database.read() as conn:
@@ -101,7 +96,7 @@ async def test_the_reason_of_a_withdrawal_goes_on(chain: Chain) -> None:
                     "SELECT version, op, reason FROM inbox_record WHERE route LIKE ? AND op <> 'upsert'",
                     (f"{NAMES[sender][0]}/%",),
                 ).all()
-            assert [tuple(one) for one in found] == [(2, "stop-share", "credit-repaired")]
+            assert [tuple(one) for one in found] == [(4, "stop-share", "credit-repaired")]
 
 
 def receive(gateway: Gateway, sender: str, sequence: int, *rows: InboxRow) -> None:
@@ -155,6 +150,8 @@ async def test_a_key_belongs_to_who_shares_it(chain: Chain) -> None:
             with head.database.read() as conn:
                 (case,) = quarantine.cases(conn, exchange="up")
                 assert (case.key, [reason.expected for reason in case.reasons]) == (key, [BUREAU])
+                ((_, told),) = feedback.after(conn, route_of(other, CATALOG, head.node.code), 0, limit=9)
+                assert (told.key, told.version, told.code, told.level_code) == (key, 9, OTHER_OWNER, head.node.code)
             chain.business.write([permit(2)])
             await run_once(nodes["bureau"], "up")
             # From the beginning: the first sender's withdrawal comes first, then the record is the other's.
