@@ -46,6 +46,7 @@ from gateway.delivery.showing import ShowingTransport
 from gateway.delivery.terms import Terms
 from gateway.delivery.witness import Witnesses
 from gateway.errors import ConfigError, StoreError
+from gateway.exchange.database import DatabaseTransport
 from gateway.exchange.folder import FolderTransport
 from gateway.exchange.foreign import ForeignTransport
 from gateway.exchange.port import Transport
@@ -54,6 +55,7 @@ from gateway.exchange.timestamp import Authority
 from gateway.exchange.tls import client_context
 from gateway.exchange.waiting import WaitingTransport
 from gateway.exchange.witness import Witness
+from gateway.front_database import front_transport
 from gateway.ledger.folder import TileFolder
 from gateway.ledger.keys import load_key
 from gateway.ledger.memory import FileHeadMemory
@@ -69,7 +71,6 @@ from gateway.planning import plans_of
 from gateway.publishing import build_site_transport, is_site
 from gateway.source_settings import build_source
 from gateway.sources.port import Source
-from gateway.store import batches
 from gateway.store.database import Database
 from gateway.store.entries import DurableLog
 from gateway.store.lock import hold
@@ -351,7 +352,8 @@ class Gateway:
     async def peer_of(self, route: str) -> AsyncIterator[Peer]:
         """The peer that a route leads to. Raises ConfigError ``route-without-peer``, and as :meth:`peer`."""
         code = receiver_of(Route(route))
-        sent_to = ((name, peer) for name, peer in self.settings.peers.items() if peer.url or peer.delivery == "pull")
+        ways = self.settings.peers.items()
+        sent_to = ((name, peer) for name, peer in ways if peer.url or peer.database or peer.delivery == "pull")
         name = next((name for name, peer in sent_to if peer.code == code), None)
         if name is None:
             raise ConfigError("route-without-peer", route=route)
@@ -386,11 +388,6 @@ class Gateway:
         chosen = self.settings.peers[name]
         return Recorder(receiver=Node(code=chosen.code, name=chosen.name), signer=self.signer, clock=self.clock)
 
-    def package_of(self, batch_id: str) -> bytes:
-        """The sealed bytes of a batch of ours. Raises StoreError."""
-        with self.database.read() as conn:
-            return batches.package_bytes(conn, batch_id)
-
     def _showing(self, name: str) -> Transport:
         """The way to a peer, with our ledger shown beside every package; where there is no journal nothing is sent."""
         if self.journal is None:
@@ -407,7 +404,7 @@ class Gateway:
         )
 
     def transport(self, name: str) -> Transport:
-        """The way to a peer: by files, to a publication site, or over HTTP."""
+        """The way to a peer: by files, through its database, to a publication site, or over HTTP."""
         if is_by_files(self.settings, name):
             return self.folders(name)
         if is_site(self.settings, name):
@@ -415,12 +412,19 @@ class Gateway:
             return build_site_transport(
                 self.settings, name, catalogs=catalogs, recorder=lambda: self.recorder(name), clock=clock
             )
+        if self.settings.peers[name].database is not None:
+            return self.front_transport(name)
         return build_service_transport(self.settings, name, clock=self.clock, ids=self.ids)
 
     def folders(self, name: str) -> FolderTransport | ForeignTransport:
         """The way to a peer by files, ours or its own. Raises ExchangeError, PackageError, ConfigError."""
         sheets, recorder = self.mappings.sheet_format, partial(self.recorder, name)
         return build_folders(self.settings, name, self.clock, self.journal, sheets=sheets, recorder=recorder)
+
+    def front_transport(self, name: str) -> DatabaseTransport:
+        """The way to a peer through its front-end database. Raises ConfigError, Findings, ExchangeError."""
+        mappings, recorder = self.mappings, self.recorder(name)
+        return front_transport(self.settings, name, self.clock, self.journal, mappings=mappings, recorder=recorder)
 
     def certificates(self, paths: Iterable[Path]) -> tuple[Certificate, ...]:
         """Every certificate in these files. Raises PackageError."""

@@ -28,6 +28,7 @@ from gateway.mapping.headings import find_columns
 from gateway.mapping.json_model import JsonFormat
 from gateway.mapping.model import SourceMapping
 from gateway.mapping.sheet_model import SheetFormat
+from gateway.mapping.table_model import TableFormat
 from gateway.mappings import Mappings
 from gateway.package.certificates import days_left, load_certificates, load_private_key
 from gateway.ways import build_place, folders_of, is_by_files
@@ -35,7 +36,7 @@ from gateway.ways import build_place, folders_of, is_by_files
 __all__ = ["check_mappings", "check_node"]
 
 Part = TypeVar("Part")
-AnyFormat: TypeAlias = Format | SheetFormat | JsonFormat
+AnyFormat: TypeAlias = Format | SheetFormat | JsonFormat | TableFormat
 _SOON_DAYS: Final = 60
 _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)  # a clock that shows less has never been set
 
@@ -67,20 +68,9 @@ def check_mappings(mappings: Mappings) -> list[Finding]:
     _taken(lambda: mappings.sources, findings, str(mappings.folder / "sources"))
     for name in mappings.format_names():
         place = str(mappings.folder / "formats" / name)
-        fmt = _taken(partial(_any_format, mappings, name), findings, place)
+        fmt = _taken(partial(mappings.any_format, name), findings, place)
         findings += fmt.warnings if fmt is not None else ()
     return findings
-
-
-def _any_format(mappings: Mappings, name: str) -> AnyFormat:
-    """A format of whatever kind."""
-    match mappings.document_of(name):
-        case "sheet":
-            return mappings.sheet_format(name)
-        case "json":
-            return mappings.json_format(name)
-        case _:
-            return mappings.format(name)
 
 
 def _taken(part: Callable[[], Part], findings: list[Finding], file: str, key: str = "") -> Part | None:
@@ -112,7 +102,7 @@ class _Checks:
             return
         mappings = self._quietly(lambda: self._gateway.mappings.sources) or {}
         names = self._gateway.mappings.format_names()
-        formats = {name: self._quietly(partial(_any_format, self._gateway.mappings, name)) for name in names}
+        formats = {name: self._quietly(partial(self._gateway.mappings.any_format, name)) for name in names}
         self._exchanges(library, mappings, {name: fmt for name, fmt in formats.items() if fmt is not None})
         today = self._clock.now().astimezone(self._settings.node.time_zone).date()
         if library.working_days.assumed(today):
@@ -177,7 +167,7 @@ class _Checks:
                 facts |= {"format": fmt.id, "path": leaf.target, "clearance": sight.clearance.value}
                 self._find("check-clearance-demanded", f"{key}.format", **facts)
 
-    def _sight_of_columns(self, key: str, sight: Sight, fmt: SheetFormat | JsonFormat) -> None:
+    def _sight_of_columns(self, key: str, sight: Sight, fmt: SheetFormat | JsonFormat | TableFormat) -> None:
         hidden = {field.name: field for field in sight.hidden()}
         for template in fmt.templates:
             for column in template.columns if template.catalog == sight.catalog.id else ():
@@ -273,6 +263,9 @@ class _Checks:
     async def peers(self) -> None:
         """Every peer that we send to answers, is who it should be, takes what we send, and its clock agrees with ours."""
         for name, peer in self._settings.peers.items():
+            if peer.database is not None:
+                await self._database(name)
+                continue
             if peer.url is None or not all(self._settings.path(path).is_file() for path in peer.tls_certificates):
                 continue  # a missing file is told already
             transport = self._tried(partial(self._gateway.transport, name), f"peers.{name}")
@@ -313,6 +306,18 @@ class _Checks:
             self._findings.append(Finding(code=error.code, file=self._file, key=f"peers.{name}.url", facts=error.facts))
         finally:
             await place.close()
+
+    async def _database(self, name: str) -> None:
+        """The peer's database is there, and has the tables and columns that we write and read."""
+        transport = self._tried(partial(self._gateway.front_transport, name), f"peers.{name}.database")
+        if transport is None:
+            return
+        try:
+            for problem in await transport.problems():
+                place = f"peers.{name}.database"
+                self._findings.append(Finding(code=problem.code, file=self._file, key=place, facts=problem.facts))
+        finally:
+            await transport.close()
 
     def _tried(self, part: Callable[[], Part], key: str) -> Part | None:
         return _taken(part, self._findings, self._file, key)

@@ -43,6 +43,7 @@ __all__ = [
     "DaemonSettings",
     "ExcelSourceSettings",
     "ExchangeSettings",
+    "FrontDatabaseSettings",
     "GuardSettings",
     "KeySettings",
     "KeysSettings",
@@ -144,6 +145,13 @@ class RetrySettings(Section):
     give_up_after: Duration = timedelta(hours=48)
 
 
+class FrontDatabaseSettings(Section):
+    """``[peers.NAME.database]``: its front-end database (前置库), and how long to wait before outcomes are looked for again."""
+
+    url: DatabaseUrl
+    poll: Duration = Field(default=timedelta(seconds=30), ge=timedelta(seconds=1))
+
+
 class PeerSettings(Section):
     """``[peers.NAME]``: another organisation's node. ``feedback`` says how it answers: by receipts that it signs, or by unsigned feedback
     that we take down; ``delivery`` whether batches are sent to it or laid out for it to fetch."""
@@ -151,6 +159,7 @@ class PeerSettings(Section):
     code: Code
     name: str = Field(min_length=1)
     url: PeerPlace | None = None
+    database: FrontDatabaseSettings | None = None
     certificates: tuple[Path, ...] = ()
     feedback: Literal["signed", "taken-down"] = "signed"
     tls_certificates: tuple[Path, ...] = ()
@@ -423,7 +432,7 @@ def _references(settings: Settings) -> list[Finding]:
         unknown(f"exchanges.{name}.source", exchange.source, settings.sources)
         unknown(f"exchanges.{name}.peer", exchange.peer, settings.peers)
         peer = settings.peers.get(exchange.peer)
-        if peer is not None and peer.url is None and peer.delivery == "push":
+        if peer is not None and peer.url is None and peer.database is None and peer.delivery == "push":
             findings.append(Finding(code="config-peer-without-url", file=file, key=f"peers.{exchange.peer}.url"))
         findings += [
             Finding(code="config-schedule-missing", file=file, key=f"exchanges.{name}.{key}")
@@ -450,6 +459,10 @@ def _references(settings: Settings) -> list[Finding]:
             findings.append(
                 Finding(code="config-peer-without-certificates", file=file, key=f"peers.{name}.certificates")
             )
+        if peer.database is not None and peer.url is not None:
+            findings.append(Finding(code="config-peer-two-ways", file=file, key=f"peers.{name}.database"))
+        if peer.database is not None and peer.feedback == "signed":
+            findings.append(Finding(code="config-database-signed", file=file, key=f"peers.{name}.feedback"))
         if peer.code in codes:
             facts = {"other": codes[peer.code]}
             findings.append(Finding(code="config-code-twice", file=file, key=f"peers.{name}.code", facts=facts))

@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.catalog.loader import Library, load_catalogs
 from gateway.catalog.model import Catalog
 from gateway.errors import ConfigError, MappingError
+from gateway.mapping.columns_loader import document_of
 from gateway.mapping.document import DocumentPlan
 from gateway.mapping.fields_plan import FieldsPlan, fields_format
 from gateway.mapping.format_loader import load_format
@@ -21,8 +22,10 @@ from gateway.mapping.json_plan import JsonPlan
 from gateway.mapping.loader import load_source_mapping, load_source_mappings
 from gateway.mapping.model import SourceMapping
 from gateway.mapping.plan import RecordPlan
-from gateway.mapping.sheet_loader import document_of, load_sheet_format
+from gateway.mapping.sheet_loader import load_sheet_format
 from gateway.mapping.sheet_model import SheetFormat
+from gateway.mapping.table_loader import load_table_format
+from gateway.mapping.table_model import TableFormat
 
 __all__ = ["Mappings", "Writing"]
 
@@ -61,7 +64,7 @@ class Mappings:
         return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
 
     def document_of(self, name: str) -> str:
-        """What a format's documents are: ``record``, ``whole``, ``sheet``, ``json``. Raises ConfigError ``format-unknown``."""
+        """What a format's documents are: ``record``, ``whole``, ``sheet``, ``json``, ``table``. Raises ConfigError ``format-unknown``."""
         if name not in self.format_names():
             raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
         return document_of(self.folder / "formats" / name)
@@ -85,16 +88,36 @@ class Mappings:
             raise MappingError("format-without-catalog", format=name, catalog=catalog.id)
         return plans
 
+    def is_table_format(self, name: str) -> bool:
+        """Whether a format is one of database tables. Raises ConfigError ``format-unknown``."""
+        return self.document_of(name) == "table"
+
     def sheet_format(self, name: str) -> SheetFormat:
         """A format of sheets by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
-        if name not in self.format_names():
-            raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
+        self.document_of(name)
         return load_sheet_format(self.folder / "formats" / name, self.library)
+
+    def table_format(self, name: str) -> TableFormat:
+        """A format of database tables by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
+        self.document_of(name)
+        return load_table_format(self.folder / "formats" / name, self.library)
+
+    def any_format(self, name: str) -> Format | SheetFormat | JsonFormat | TableFormat:
+        """A format of any kind. Raises ConfigError ``format-unknown``, Findings."""
+        match self.document_of(name):
+            case "sheet":
+                return self.sheet_format(name)
+            case "json":
+                return self.json_format(name)
+            case "table":
+                return self.table_format(name)
+            case _:
+                return self.format(name)
 
     def format(self, name: str) -> Format:
         """A format by its folder's name. Raises ConfigError ``format-unknown``, MappingError ``format-of-sheets``,
         ``format-of-json``, Findings."""
-        if self.is_sheet_format(name):
+        if self.document_of(name) in {"sheet", "table"}:
             raise MappingError("format-of-sheets", format=name)
         if self.document_of(name) == "json":
             raise MappingError("format-of-json", format=name)
@@ -129,21 +152,18 @@ class Mappings:
     def writing(self, name: str, catalog: Catalog) -> Writing:
         """How records of a catalog travel in batches of a format, whatever kind it is. Raises ConfigError ``format-unknown``, MappingError,
         Findings."""
+        fmt = self.any_format(name)
         bodies: DocumentPlan | FieldsPlan
-        if self.is_sheet_format(name):
-            sheets = self.sheet_format(name)
-            bodies = FieldsPlan(sheets, catalog, self.library, self._zone)
-            gate = Gate(fields_format(sheets.id, sheets.version))
-            return Writing(format_id=sheets.id, format_version=sheets.version, bodies=bodies, gate=gate)
-        if self.document_of(name) == "json":
+        if isinstance(fmt, Format):
+            bodies, gate = self.document_plan(fmt, catalog), Gate(fmt)
+        elif isinstance(fmt, JsonFormat):
             plans = {one.template.id: one for one in self.json_plans(name, catalog)}
-            json = next(iter(plans.values())).format
-            bodies = FieldsPlan(json, catalog, self.library, self._zone, lambda template: plans[template.id])
-            gate = Gate(fields_format(json.id, json.version))
-            return Writing(format_id=json.id, format_version=json.version, bodies=bodies, gate=gate)
-        fmt = self.format(name)
-        bodies = self.document_plan(fmt, catalog)
-        return Writing(format_id=fmt.id, format_version=fmt.version, bodies=bodies, gate=Gate(fmt))
+            bodies = FieldsPlan(fmt, catalog, self.library, self._zone, lambda template: plans[template.id])
+            gate = Gate(fields_format(fmt.id, fmt.version))
+        else:
+            bodies = FieldsPlan(fmt, catalog, self.library, self._zone)
+            gate = Gate(fields_format(fmt.id, fmt.version))
+        return Writing(format_id=fmt.id, format_version=fmt.version, bodies=bodies, gate=gate)
 
     def document_plan(self, fmt: Format, catalog: Catalog) -> DocumentPlan:
         """How records of a catalog are written in a format. Raises MappingError."""

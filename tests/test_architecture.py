@@ -29,7 +29,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("config_values", "logs", "mappings", "notify"),
     ("config_ledger", "config_files", "config_levels", "config_site"),
     ("config",),
-    ("source_settings", "config_digest", "config_keys", "planning", "publishing", "ways"),
+    ("source_settings", "config_digest", "config_keys", "front_database", "planning", "publishing", "ways"),
     ("app", "verifier"),
     ("receiving",),
     ("again", "auditor", "custody", "fetching", "head", "sites", "withdrawal"),
@@ -54,7 +54,10 @@ HOMES: dict[str, tuple[set[str], str]] = {
         {"exchange"},
         "time-stamps are asked for where HTTP is; the offline verifier reads them by itself",
     ),
-    "sqlalchemy": ({"store", "sources"}, "databases are read as sources or kept as the journal"),
+    "sqlalchemy": (
+        {"store", "sources", "exchange"},
+        "databases are read as sources, kept as the journal, or written where a receiver reads",
+    ),
     "alembic": ({"store"}, "migrations belong to the journal"),
     "fastexcel": ({"sources"}, "workbooks are sources"),
     "polars": (

@@ -19,13 +19,16 @@ from gateway.cli.setup import findings_json
 from gateway.config import inspect_settings
 from gateway.errors import ConfigError, Findings, MappingError, Severity
 from gateway.mapping.batch_facts import SOME_BATCH
+from gateway.mapping.fields_plan import FieldsPlan
+from gateway.mapping.format_model import Format
 from gateway.mapping.format_table import FormatRow, explain_format
 from gateway.mapping.headings import heading_key
 from gateway.mapping.json_model import JsonFormat, JsonTemplate
 from gateway.mapping.plan import RecordPlan
 from gateway.mapping.problems import class_text, problem_fix, problem_text
 from gateway.mapping.render_sheet import SheetPlan
-from gateway.mapping.sheet_model import SheetFormat
+from gateway.mapping.sheet_model import SheetFormat, SheetTemplate
+from gateway.mapping.table_model import TableFormat, TableTemplate
 from gateway.mapping.trial import FieldStory, RowStory, try_row
 from gateway.mappings import Mappings
 
@@ -69,11 +72,10 @@ def _explain(
     as_json: AsJson = False,
 ) -> None:
     mappings = mappings_of(config, folder)
-    if mappings.document_of(name) in {"sheet", "json"}:
-        told = mappings.sheet_format(name) if mappings.is_sheet_format(name) else mappings.json_format(name)
-        _explain_columns(told, mappings, catalog, as_json)
+    fmt = mappings.any_format(name)
+    if not isinstance(fmt, Format):
+        _explain_columns(fmt, mappings, catalog, as_json)
         return
-    fmt = mappings.format(name)
     chosen = [mappings.catalog(catalog)] if catalog else [mappings.catalog(one) for one in fmt.bindings]
     tables = {one.id: explain_format(fmt, one, language()) for one in chosen}
     if as_json:
@@ -96,15 +98,19 @@ def _explain(
             screen().print(escape(f"{mark}{fact.zh if language() == 'zh-CN' else fact.en}"))
 
 
-def _explain_columns(fmt: SheetFormat | JsonFormat, mappings: Mappings, catalog: str | None, as_json: bool) -> None:
-    """The templates of a format of sheets or of JSON, place by place in their order."""
-    chosen = [template for template in fmt.templates if catalog in {None, template.catalog}]
+def _explain_columns(
+    fmt: SheetFormat | JsonFormat | TableFormat, mappings: Mappings, catalog: str | None, as_json: bool
+) -> None:
+    """The templates of a format of sheets, of JSON or of tables, place by place in their order."""
+    templates: tuple[SheetTemplate | JsonTemplate | TableTemplate, ...] = fmt.templates
+    chosen = [template for template in templates if catalog in {None, template.catalog}]
     if as_json:
         print_json({template.id: asdict(template) for template in chosen})
         return
     chinese = language() == "zh-CN"
     for template in chosen:
-        screen().print(f"[bold]{escape(fmt.zh if chinese else fmt.en)}[/]  {fmt.id} {fmt.version}  {template.id}")
+        shown = f"{template.id} → {template.table}" if isinstance(template, TableTemplate) else template.id
+        screen().print(f"[bold]{escape(fmt.zh if chinese else fmt.en)}[/]  {fmt.id} {fmt.version}  {escape(shown)}")
         fields = {field.name: field for field in mappings.catalog(template.catalog).fields}
         rows = []
         columns = [leaf.column for leaf in template.leaves] if isinstance(template, JsonTemplate) else template.columns
@@ -173,17 +179,20 @@ def _completed(frame: pl.DataFrame, plan: RecordPlan) -> tuple[pl.DataFrame, lis
 def _rendered(mappings: Mappings, name: str, plan: RecordPlan, frame: pl.DataFrame) -> list[str]:
     """What the format has against the row."""
     records = plan.map(frame).records
-    if mappings.is_sheet_format(name):
-        fmt = mappings.sheet_format(name)
+    fmt = mappings.any_format(name)
+    if isinstance(fmt, TableFormat):
+        rows = FieldsPlan(fmt, plan.catalog, mappings.library, _ZONE).render(records, SOME_BATCH)
+        problems = rows.problems.to_dicts()
+    elif isinstance(fmt, SheetFormat):
         sheets = [SheetPlan(fmt, one, mappings.library) for one in fmt.templates if one.catalog == plan.catalog.id]
         if not sheets:
             raise MappingError("format-without-catalog", format=name, catalog=plan.catalog.id)
         problems = [problem for one in sheets for problem in one.render(records, SOME_BATCH).problems.to_dicts()]
-    elif mappings.document_of(name) == "json":
+    elif isinstance(fmt, JsonFormat):
         plans = mappings.json_plans(name, plan.catalog)
         problems = [problem for one in plans for problem in one.documents(records, SOME_BATCH).problems.to_dicts()]
     else:
-        document = mappings.document_plan(mappings.format(name), plan.catalog)
+        document = mappings.document_plan(fmt, plan.catalog)
         problems = document.documents(records, SOME_BATCH).problems.to_dicts()
     return [problem_text(problem, plan.catalog, language()) for problem in problems]
 

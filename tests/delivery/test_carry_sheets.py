@@ -12,7 +12,8 @@ from gateway.delivery.carry_sheets import SheetCarrier
 from gateway.errors import DeliveryError, SourceError
 from gateway.exchange.carrier import Carried
 from gateway.exchange.recorder import Told
-from gateway.mapping.sheet_loader import document_of, load_sheet_format
+from gateway.mapping.columns_loader import document_of
+from gateway.mapping.sheet_loader import load_sheet_format
 from gateway.mapping.sheet_model import SheetFormat, SheetTemplate
 from gateway.package.batch import build_batch
 from gateway.package.characters import escape

@@ -28,6 +28,8 @@ def table() -> str:
             takes[name] = {one: f"{sheets.type} × {counted.count(one)}" for one in counted}
         elif mappings.document_of(name) == "json":
             takes[name] = dict.fromkeys(mappings.json_format(name).catalogs(), "JSON")
+        elif mappings.is_table_format(name):
+            takes[name] = {one.catalog: f"表 `{one.table}`" for one in mappings.table_format(name).templates}
         else:
             fmt = mappings.format(name)
             takes[name] = dict.fromkeys(fmt.bindings, "XML" if fmt.document == "record" else "XML（整份）")
