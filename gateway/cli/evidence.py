@@ -25,6 +25,7 @@ from gateway.delivery.export import Tell
 from gateway.errors import ConfigError, DeliveryError, GatewayError
 from gateway.evidence.manifest import Selection
 from gateway.evidence.proof import proof_bytes
+from gateway.ledger.entry import decode
 
 __all__ = ["FromDay", "Route", "ToDay", "days", "register"]
 
@@ -67,7 +68,7 @@ def _export(
     if output.exists():  # before anything is entered
         raise DeliveryError("export-exists", path=str(output))
     who = signed(person, reason)
-    index, refusal = _enter(settings, selection, who)
+    index, refusal = _enter(settings, str(selection), who, "export-not-entered")
     with read_gateway(settings, clock=SystemClock(), ids=RandomIds()) as gateway, _bars() as tell:
         done = export_evidence(
             gateway,
@@ -104,10 +105,10 @@ def _export(
         out.print(escape(say("export-entered", index=index)))
 
 
-def _enter(settings: Settings, selection: Selection, who: dict[str, str]) -> tuple[int, str]:
-    """The entry of the export, through the process that may write; without one the bundle says that there is none, and so do we."""
+def _enter(settings: Settings, subject: str, who: dict[str, str], warning: str) -> tuple[int, str]:
+    """The entry of what is taken away, through the process that may write; where there is none, ``warning`` says so, and the bundle does."""
     try:
-        done = perform(settings, "export", {"subject": str(selection), **who}, lambda _stage, _count: None)
+        done = perform(settings, "export", {"subject": subject, **who}, lambda _stage, _count: None)
     except (GatewayError, OSError) as error:
         refused = (
             error
@@ -115,7 +116,7 @@ def _enter(settings: Settings, selection: Selection, who: dict[str, str]) -> tup
             else DeliveryError("export-no-right-to-write", reason=error.strerror)
         )
         out = screen(error=True)
-        out.print(escape(say("export-not-entered", why=refused.say(language()))), style="yellow")
+        out.print(escape(say(warning, why=refused.say(language()))), style="yellow")
         return -1, refused.code
     return int(done["index"]), ""
 
@@ -141,13 +142,22 @@ def _prove(
     batch: Annotated[str | None, typer.Option(help=say("audit-prove-batch"))] = None,
     record: Annotated[str | None, typer.Option(help=say("audit-prove-record"))] = None,
     output: Output = None,
+    person: Person = "",
+    reason: Reason = "",
 ) -> None:
     if batch is None and record is None:
         raise ConfigError("prove-what")
     if output is not None and output.exists():
         raise DeliveryError("export-exists", path=str(output))
-    with read_gateway(load_settings(config), clock=SystemClock(), ids=RandomIds()) as gateway:
-        data = proof_bytes(prove(gateway, batch_id=batch, key=record))
+    # A batch's proof holds digests; a record's holds the record, so whoever takes it is entered as one who exports.
+    who = None if record is None else signed(person, reason)
+    settings = load_settings(config)
+    with read_gateway(settings, clock=SystemClock(), ids=RandomIds()) as gateway:
+        proof = prove(gateway, batch_id=batch, key=record)
+    data = proof_bytes(proof)
+    if who is not None:
+        subject = f"one record of batch={decode(proof.entry.leaf).text('batch_id')}"
+        _enter(settings, subject, who, "proof-not-entered")
     if output is None:
         sys.stdout.write(data.decode("utf-8"))
         return

@@ -22,6 +22,7 @@ from gateway.cli.main import app
 from gateway.cli.screen import ExitCode, fail
 from gateway.control import ControlServer
 from gateway.errors import GatewayError
+from gateway.ledger.entry import decode
 from gateway.store.entries import DurableLog
 from tests.evidence.world import MINISTRY, PERSON, REASON, ROUTES, World
 from tests.nodes import BUREAU, permit
@@ -121,7 +122,7 @@ def test_nothing_is_overwritten_and_nothing_entered_for_it(world: World, tmp_pat
     target, before = tmp_path / "evidence.zip", size(world)
     target.write_bytes(b"precious")
     assert gateway(world, "audit", "export", "--all", "-o", target, *SIGNED).exit_code == ExitCode.FOUND
-    assert gateway(world, "audit", "prove", "--record", "x", "-o", target).exit_code == ExitCode.FOUND
+    assert gateway(world, "audit", "prove", "--record", "x", "-o", target, *SIGNED).exit_code == ExitCode.FOUND
     assert (target.read_bytes(), size(world)) == (b"precious", before)
 
 
@@ -240,7 +241,13 @@ def test_the_verifier_tells_by_its_exit_code(
 def test_a_proof_from_the_command_line(world: World, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     proof = desk / "proof.json"
     key = str(permit(2)["XK_WSH"])
-    assert gateway(world, "audit", "prove", "--record", key, "-o", proof, side="province").exit_code == 0
+    assert gateway(world, "audit", "prove", "--record", key, side="province").exit_code == ExitCode.USAGE, "why?"
+    assert gateway(world, "audit", "prove", "--record", key, "-o", proof, *SIGNED, side="province").exit_code == 0
+    with world.nodes.province.open() as province:
+        (*_, last) = DurableLog(province.database).of_kinds(["operator.action"])
+    told = decode(last.leaf)
+    assert (told.text("action"), told.text("subject")[:20]) == ("export", "one record of batch=")
+    assert key not in last.leaf.decode()
     world.export("province", desk / "province.zip")
     (desk / "province.toml").write_bytes(Evidence.read(desk / "province.zip").members["policy.toml"])
     assert verify(proof, "--policy", desk / "province.toml") == 0
@@ -251,7 +258,7 @@ def test_a_proof_from_the_command_line(world: World, desk: Path, capsys: pytest.
     proof.write_text("{")
     assert verify(proof) == 3
     capsys.readouterr()
-    printed = gateway(world, "audit", "prove", "--record", key, side="province")
+    printed = gateway(world, "audit", "prove", "--record", key, *SIGNED, side="province")
     assert json.loads(printed.stdout)["record"]["line"]
     assert gateway(world, "audit", "prove").exit_code == ExitCode.USAGE
 

@@ -38,7 +38,7 @@ def main() -> int:
     started, count, wrong = time.monotonic(), 0, []
     with tempfile.TemporaryDirectory() as folder:
         kinds: set[str] = set()
-        for side, start, expected, cases in settings(Path(folder)):
+        for side, start, expected, cases in list(settings(Path(folder))):
             untouched = start.evidence.verify(start.evidence.policy, [start.evidence.newest])
             if untouched.verdict is not expected:
                 sys.stdout.write(f"{side}: the bundle itself is {untouched.verdict.value}\n")
@@ -49,15 +49,16 @@ def main() -> int:
                 problem = judge(start, case)
                 if problem is not None:
                     wrong.append(f"{side}: {case.name}: {problem}")
+                    sys.stdout.write(wrong[-1] + "\n")
                 if count % _TOLD_EVERY == 0:
                     sys.stdout.write(f"  {count} …\n")
                     sys.stdout.flush()
-    wrong += [f"no entry of the kind {kind} was there to be changed" for kind in sorted(set(KINDS) - kinds)]
-    for line in wrong:
-        sys.stdout.write(line + "\n")
+    missing = sorted(set(KINDS) - kinds)
+    for kind in missing:
+        sys.stdout.write(f"no entry of the kind {kind} was there to be changed\n")
     seconds = time.monotonic() - started
     sys.stdout.write(f"{count} tamperings, {count - len(wrong)} judged rightly, {len(wrong)} not, in {seconds:.0f} s\n")
-    return 1 if wrong else 0
+    return 1 if wrong or missing else 0
 
 
 if __name__ == "__main__":
