@@ -25,8 +25,10 @@ def is_site(settings: Settings, name: str) -> bool:
     return site_folder(settings.peers[name].url) is not None
 
 
-def build_publisher(settings: Settings, name: str, catalogs: Mapping[str, Catalog]) -> Publisher:
-    """What writes the site ``name``. Raises ConfigError ``peer-without-url`` when it is none."""
+def build_publisher(
+    settings: Settings, name: str, catalogs: Mapping[str, Catalog], *, read_only: bool = False
+) -> Publisher:
+    """What writes the site ``name``, or only looks at it. Raises ConfigError ``peer-without-url`` when it is none."""
     peer = settings.peers[name]
     folder = site_folder(peer.url)
     if folder is None:
@@ -40,7 +42,9 @@ def build_publisher(settings: Settings, name: str, catalogs: Mapping[str, Catalo
         shown=tuple(catalog for catalog in given if catalog in catalogs),
     )
     return Publisher(
-        shelf=Shelf(settings.data_dir / "sites" / f"{name}.db"), folder=SiteFolder(settings.path(folder)), pages=pages
+        shelf=Shelf(settings.data_dir / "sites" / f"{name}.db", read_only=read_only),
+        folder=SiteFolder(settings.path(folder)),
+        pages=pages,
     )
 
 

@@ -32,11 +32,13 @@ def _today(gateway: Gateway) -> str:
 def check_sites(gateway: Gateway, wanted: str | None = None) -> list[Json]:
     """What each site's files are found to be; :class:`gateway.site.check.Checked` as JSON, with ``site`` and ``sound``.
 
-    Raises ConfigError ``site-unknown``.
+    Raises ConfigError ``site-unknown``, ``site-empty``.
     """
     found: list[Json] = []
     for name in _names(gateway, wanted):
-        publisher = build_publisher(gateway.settings, name, gateway.mappings.library.catalogs)
+        publisher = build_publisher(gateway.settings, name, gateway.mappings.library.catalogs, read_only=True)
+        if not publisher.shelf.path.is_file():
+            raise ConfigError("site-empty", site=name)
         checked = check_site(publisher.shelf, publisher.folder, _today(gateway))
         found.append({"site": name, "sound": checked.sound, **asdict(checked)})
     return found

@@ -71,11 +71,16 @@ class Fate(StrEnum):
     NEVER_SENT = "as-sent-never"
     ERASED = "as-sent-erased"  # the package is not kept any more
     OTHER_FORMAT = "as-sent-format"  # the receiver's format is another one by now
+    OTHER_SIGHT = (
+        "as-sent-clearance"  # sent under another mapping, when the receiver may have seen more than it may now
+    )
     TAKEN_BACK = "as-sent-withdrawn"  # was taken back since: it must not appear again
     HELD_ABOVE = "as-sent-superseded"  # the receiver holds a higher version
 
 
-REFUSED: Final = frozenset({Fate.NEVER_SENT, Fate.ERASED, Fate.OTHER_FORMAT, Fate.TAKEN_BACK, Fate.HELD_ABOVE})
+REFUSED: Final = frozenset(
+    {Fate.NEVER_SENT, Fate.ERASED, Fate.OTHER_FORMAT, Fate.OTHER_SIGHT, Fate.TAKEN_BACK, Fate.HELD_ABOVE}
+)
 """Fates of a record that cannot go out as it was sent."""
 
 _STAYING: Final = frozenset({Fate.UNDER_WAY, Fate.HELD_ABOVE})
@@ -278,6 +283,8 @@ def _fate_as_sent(one: Standing, carrier: Carrier | None, exchange: Exchange, he
         return Fate.NEVER_SENT
     if carrier.format != f"{exchange.format_id} {exchange.format_version}":
         return Fate.OTHER_FORMAT
+    if not exchange.sight.whole and carrier.mapping_digest != exchange.mapping_digest:
+        return Fate.OTHER_SIGHT
     if not carrier.kept:
         return Fate.ERASED
     if one.op != "upsert" and 0 < one.sealed < one.version:

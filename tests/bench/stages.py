@@ -14,6 +14,7 @@ from gateway.logs import configure
 from tests.bench.figures import Deadline, Figure, Progress
 from tests.bench.keeping import measure_ledger
 from tests.bench.plain import PlainSchema
+from tests.bench.publishing import measure_site
 from tests.bench.receiving import Receiving
 from tests.bench.scene import EXCHANGE, Scene
 from tests.bench.sending import Sending
@@ -62,6 +63,11 @@ async def _measure(scene: Scene, nodes: _Nodes, progress: Progress, deadline: De
                     deadline.left()
                 done += len(stored)
                 progress.tell(f"stages: {done:,} of {scene.count:,}")
-            figures = [*sending.figures(), *receiving.figures(), measure_ledger(scene, nodes.bureau, deadline=deadline)]
+            figures = [
+                *sending.figures(),
+                *receiving.figures(),
+                measure_ledger(scene, nodes.bureau, deadline=deadline),
+                measure_site(scene.folder, nodes.bureau.mappings.library, scene.count, deadline=deadline),
+            ]
     progress.done()
     return figures

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from gateway import withdrawal
+from gateway.again import preview_resync
 from gateway.catalog.identifiers import resident_check_character
 from gateway.checkup import check_node
 from gateway.clock import RandomIds, SystemClock
+from gateway.errors import ConfigError
 from gateway.mapping.masking import has_number
 from gateway.sites import check_sites
 from tests.mapping.record_samples import AUTHORITY, PENALTY
@@ -99,6 +101,8 @@ async def test_what_the_public_sees(nodes: Nodes) -> None:
 
 async def test_taken_back_over_or_vanished_is_gone_with_the_next_run(nodes: Nodes) -> None:
     with nodes.bureau.open() as gateway:
+        with pytest.raises(ConfigError, match="site-empty"):
+            check_sites(gateway)
         await run_once(gateway, "publish")
         order = {"catalog": "administrative-penalty", "keys": [COMPANY], "code": "revoked", "basis": "复议决定"}
         done = await withdrawal.withdraw(
@@ -144,3 +148,15 @@ def test_the_check_knows_a_site_and_what_its_format_may_demand(nodes: Nodes) -> 
     with sqlite3.connect(nodes.business.file) as conn:
         assert conn.execute("SELECT count(*) FROM permits").fetchone() == (4,)
     conn.close()
+
+
+async def test_what_was_sent_to_those_who_saw_more_is_not_repeated_to_the_public(nodes: Nodes) -> None:
+    with nodes.bureau.open() as gateway:
+        await run_once(gateway, "publish")
+    mapping = nodes.bureau.path / "mappings" / "sources" / "credit-2018-penalties.toml"
+    mapping.write_text(mapping.read_text("utf-8") + "\n# another text\n", "utf-8")
+    with nodes.bureau.open() as gateway:
+        looked = await preview_resync(
+            gateway, {"exchange": "publish", "all": True, "mapping": "as-sent"}, lambda _stage, _count: None
+        )
+        assert looked["chosen"] == {"as-sent-clearance": 3}
