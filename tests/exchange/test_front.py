@@ -17,7 +17,7 @@ from gateway.exchange.outcome import Later, Refused, Unknown
 from gateway.exchange.secret import Secret
 from gateway.package.batch import ParsedBatch, parse_batch
 from gateway.package.container import open_package
-from tests.exchange.conformance import KEYS, VERSIONS, Manner, post
+from tests.exchange.conformance import KEYS, VERSIONS, Manner, post, settled
 from tests.exchange.front import COLUMNS, FrontBench, layout_of
 from tests.exchange.peer import closed_port
 from tests.sources.databases import Kind, open_database
@@ -178,3 +178,13 @@ async def test_lock_and_return(bench: FrontBench) -> None:
         conn.rollback()
     await bench.behave(Manner.ACCEPT)
     assert await bench.copies(posted.outgoing.batch_id) == 0
+
+
+async def test_the_driver_of_kingbase_on_the_protocol_that_it_shares(tmp_path: Path) -> None:
+    """No KingbaseES is at hand; its driver and our dialect are tried on PostgreSQL, whose protocol and catalogue it speaks."""
+    with open_database("postgresql", tmp_path) as database:
+        bench = FrontBench(database)
+        url = sa.make_url(database.url).set(drivername="kingbase+ksycopg2").render_as_string(hide_password=False)
+        bench.transport._engine = open_engine(Secret(url), peer="province", seconds=10)
+        checked = await settled(bench, post(bench))
+        assert (checked.receipt.figures.total, checked.receipt.figures.rejected) == (4, 0)
