@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import PurePosixPath
@@ -120,7 +120,11 @@ class _Reader:
                 continue
             steps, most = way
             if most == 1:
-                self._say("binding-repeat-once", key, path=path)
+                group = self._repeated_group(steps)
+                if group is None:
+                    self._say("binding-repeat-once", key, path=path)
+                else:
+                    self._say("binding-group-repeated", key, step=path, members=_told(group))
             elif steps in found:
                 self._say("binding-path-twice", key, path=path)
             found[steps] = part
@@ -224,11 +228,20 @@ class _Reader:
             most = _most(here, child)
             place = int(read[2] or 1)
             if most is not None and place > most:
-                self._say("binding-place-too-many", key, step=part, most=most)
+                group = _group_around(here, child)
+                if group is None or group.max_occurs == 1:
+                    self._say("binding-place-too-many", key, step=part, most=most)
+                else:
+                    self._say("binding-group-repeated", key, step=part, members=_told(group))
                 return None
             here = child
             steps.append(child.name if place == 1 else f"{child.name}[{place}]")
         return tuple(steps), most
+
+    def _repeated_group(self, steps: Sequence[str]) -> Group | None:
+        """The group in which the element at ``steps`` stands, when it is the group that may be repeated."""
+        group = _group_around(self._element(steps[:-1]), self._element(steps)) if steps else None
+        return group if group is not None and group.max_occurs != 1 else None
 
     def _element(self, steps: Iterable[str]) -> Element:
         """The element at the end of steps that the schema has."""
@@ -238,7 +251,8 @@ class _Reader:
         return here
 
     def _unknown(self, key: str, step: str, parent: Element, known: list[str]) -> None:
-        close = get_close_matches(step, known, n=3) or known[:5]
+        types = parent.derived if "(" in step else ()
+        close = get_close_matches(step, known, n=3) or known[:5] or list(types)
         self._say("binding-path-unknown", key, step=step, parent=local_name(parent.name), close="、".join(close) or "-")
 
     def _find(self, code: str, number: int, key: str, **facts: object) -> None:
@@ -250,13 +264,23 @@ class _Reader:
 
 def _most(parent: Element, child: Element) -> int | None:
     """How many elements like ``child`` may stand in ``parent``."""
+    group = _group_around(parent, child)
+    return child.max_occurs if group is None else most_of(child, group)
+
+
+def _group_around(parent: Element, child: Element) -> Group | None:
+    """The group of ``parent`` in which ``child`` stands."""
     waiting = [] if parent.content is None else [parent.content]
     while waiting:
         group = waiting.pop()
         if any(member is child for member in group.members):
-            return most_of(child, group)
+            return group
         waiting += [member for member in group.members if isinstance(member, Group)]
-    return child.max_occurs
+    return None
+
+
+def _told(group: Group) -> str:
+    return "、".join(local_name(element.name) for element in group.elements())
 
 
 def _chosen(elements: Iterable[Element], written: str, prefixes: Mapping[str, str]) -> Element | None:

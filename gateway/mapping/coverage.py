@@ -35,8 +35,8 @@ def coverage(binding: Binding, root: Element, catalog: Catalog, library: Library
     """Errors and warnings about a binding whose paths and rules are all right by themselves."""
     places = {leaf.steps: f"bind[{number}]" for number, leaf in enumerate(binding.leaves, start=1)}
     bound = _Bound(leaves=[leaf.steps for leaf in binding.leaves], repeated=binding.repeat)
-    for path, code in _unbound(root, bound, ""):
-        yield Finding(code=code, file=file, key="bind", facts={"path": path})
+    for path, code, facts in _unbound(root, bound, ""):
+        yield Finding(code=code, file=file, key="bind", facts={"path": path, **facts})
     for steps in _never_repeated(binding):
         yield Finding(code="coverage-repeat-unbound", file=file, key=f"repeat.{binding.repeat[steps]}")
     outline = outline_of(root, binding.leaves, binding.repeat)
@@ -89,29 +89,38 @@ class _Bound:
         }
 
 
-def _unbound(element: Element, bound: _Bound, path: str) -> Iterator[tuple[str, str]]:
-    """(path, code) of everything that must stand in ``element``, which stands, and that no leaf is bound to."""
+_Missing = tuple[str, str, Mapping[str, object]]
+
+
+def _unbound(element: Element, bound: _Bound, path: str) -> Iterator[_Missing]:
+    """(path, code, facts) of everything that must stand in ``element``, which stands, and that no leaf is bound to."""
     for attribute in element.attributes:
         if attribute.required and (f"@{attribute.name}",) not in bound.leaves:
-            yield f"{path}@{local_name(attribute.name)}", "coverage-unbound"
+            yield f"{path}@{local_name(attribute.name)}", "coverage-unbound", {}
     # An element that holds only attributes may go without a text; one in which nothing is bound was forgotten.
     text = element.type if element.type is not FREE_TEXT else None
     if text is not None and () not in bound.leaves and not (bound.leaves and text.may_be_empty):
-        yield path.rstrip("/") or local_name(element.name), "coverage-unbound"
+        yield path.rstrip("/") or local_name(element.name), "coverage-unbound", {}
+    if element.derived and not element.as_type:
+        facts = {"name": local_name(element.name), "types": "、".join(element.derived[:20])}
+        yield path.rstrip("/") or local_name(element.name), "coverage-type-abstract", facts
     group = element.content
     if group is not None and (group.min_occurs or _touched(group, bound)):
         yield from _unbound_in(group, bound, path)
 
 
-def _unbound_in(group: Group, bound: _Bound, path: str) -> Iterator[tuple[str, str]]:
+def _unbound_in(group: Group, bound: _Bound, path: str) -> Iterator[_Missing]:
     names = meant(group, {name_of(steps[0]) for steps in bound.leaves if steps})
+    if group.model is Model.SEQUENCE and group.min_occurs > 1 and len(group.members) > 1:
+        told = ", ".join(local_name(element.name) for element in group.elements())
+        yield f"{path}({told})", "coverage-group-demanded", {"least": group.min_occurs}
     if group.model is Model.CHOICE and not any(names.values()):
         told = " | ".join(local_name(element.name) for element in group.elements())
-        yield f"{path}({told})", "coverage-unbound"
+        yield f"{path}({told})", "coverage-unbound", {}
     for place, member in enumerate(group.members):
         if isinstance(member, Wildcard):
             if member.required and group.model is not Model.CHOICE:
-                yield f"{path}*", "coverage-wildcard"
+                yield f"{path}*", "coverage-wildcard", {}
         elif names[place] or (member.min_occurs and group.model is not Model.CHOICE):
             inside = bound.only(names[place])
             if isinstance(member, Group):
@@ -120,13 +129,13 @@ def _unbound_in(group: Group, bound: _Bound, path: str) -> Iterator[tuple[str, s
                 yield from _unbound_element(member, inside.places(member.name), f"{path}{local_name(member.name)}")
 
 
-def _unbound_element(element: Element, places: Mapping[str, _Bound], path: str) -> Iterator[tuple[str, str]]:
+def _unbound_element(element: Element, places: Mapping[str, _Bound], path: str) -> Iterator[_Missing]:
     """What is missing where ``element`` stands: in every place that is bound, or in the one that the schema wants."""
     rows = any(() in bound.repeated for bound in places.values())
     if element.min_occurs > max(1, len(places)) and not rows:
-        yield path, "coverage-repeated"
+        yield path, "coverage-repeated", {}
     if element.abstract:
-        yield path, "coverage-unbound"
+        yield path, "coverage-unbound", {}
         return
     for step, bound in (places or {element.name: _Bound(leaves=())}).items():
         number = f"[{place_of(step)}]" if place_of(step) > 1 else ""
@@ -177,7 +186,8 @@ class _Trial:
 
     def findings(self) -> Iterator[Finding]:
         """Whether the field's values fit the place."""
-        if self.leaf.slot.leaf.when_empty is WhenEmpty.BLANK and not self.leaf.slot.type.may_be_empty:
+        blank = self.leaf.slot.leaf.when_empty is WhenEmpty.BLANK
+        if blank and not self.leaf.slot.type.may_be_empty and not self.leaf.slot.nil:
             yield self._finding("coverage-blank", "empty")
         failed, hopeless = self._failures()
         if failed:
@@ -195,7 +205,7 @@ class _Trial:
         # The only field of an optional part: without it the part is left out, and nothing is missing.
         if others and self.leaf.slot.leaf.when_empty is WhenEmpty.OMIT:
             yield self._finding("coverage-omitted", "empty")
-        if others and not field.required:
+        if others and not field.required and not self.leaf.slot.blank_is_nil:
             yield self._finding("coverage-may-be-empty", "field", field=field.name)
 
     def _failures(self) -> tuple[dict[str, str], bool]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,9 @@ __all__ = ["load_format"]
 _HEAD: Final = "format.toml"
 _NAME: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,63}")
 """What a batch can say of its format in ``Format/@id`` and ``Format/@version``."""
+
+
+_TYPED: Final = re.compile(r"([\w.-]+)\(([\w.-]+)\)(?=[/\[\"'])")
 
 
 def load_format(folder: Path, library: Library) -> Format:
@@ -104,7 +108,7 @@ class _FolderReader:
         if len(self._findings) > before:
             return None
         try:
-            schema = load_schema(self._folder, main)
+            schema = load_schema(self._folder, main, self._typed())
             # Two processors read the schema, each for its own work: what one of them does not take is no use.
             compile_schema(main, self._texts)
         except MappingError as error:
@@ -114,6 +118,14 @@ class _FolderReader:
             self._find("format-namespace-missing", main, "targetNamespace")
             return None
         return schema
+
+    def _typed(self) -> frozenset[tuple[str, str]]:
+        """The elements that bindings want as a derived type: ``Shape(Circle)`` in a path. Mistakes are told when they are read."""
+        found: set[tuple[str, str]] = set()
+        for path in sorted((self._folder / "bindings").glob("*.toml")):
+            with suppress(OSError, UnicodeDecodeError):
+                found |= set(_TYPED.findall(path.read_text("utf-8")))
+        return frozenset(found)
 
     def _read_schema(self, name: str) -> None:
         data = self._bytes(name)

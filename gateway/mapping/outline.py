@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from gateway.mapping.format_model import BoundLeaf, name_of, place_of
+from gateway.mapping.format_model import BoundLeaf, WhenEmpty, name_of, place_of
 from gateway.mapping.schema import Attribute, Element, Group, Model, Wildcard, meant, most_of
 from gateway.mapping.xsd_types import SimpleType
 
@@ -31,7 +31,8 @@ __all__ = [
 class Slot:
     """A leaf in its place. ``index`` is its position in the binding; ``name`` that of the attribute, "" for an element's text.
 
-    ``required`` is the schema's demand: wherever the parent element stands, the leaf must stand.
+    ``required`` is the schema's demand: wherever the parent element stands, the leaf must stand. ``nil`` says that the element may stand
+    without its text by ``xsi:nil`` and in no other way.
     """
 
     index: int
@@ -40,13 +41,19 @@ class Slot:
     type: SimpleType
     required: bool
     fixed: str | None
+    nil: bool = False
+
+    @property
+    def blank_is_nil(self) -> bool:
+        """Whether it is written as ``xsi:nil`` when there is nothing to write."""
+        return self.nil and self.leaf.when_empty is WhenEmpty.BLANK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """An element that is written. ``required`` says that it stands wherever its parent does, bound or not.
 
-    ``place`` counts the elements of one name in one parent, from 1.
+    ``place`` counts the elements of one name in one parent, from 1. ``as_type`` is the derived type that it stands as, if it does.
     """
 
     name: str
@@ -55,6 +62,12 @@ class Node:
     text: Slot | None
     members: tuple[Node | Cluster | Rows, ...]
     place: int = 1
+    as_type: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The element's name in a document."""
+        return self.name.rpartition("(")[0] if self.as_type else self.name
 
     def own(self) -> Iterator[Slot]:
         """The attributes and the text of the element itself."""
@@ -87,12 +100,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """A group of the schema inside an element: all of its members, or (``CHOICE``) one of them, ``most`` of them at the most."""
+    """A group of the schema inside an element: all of its members, or (``CHOICE``) ``least`` to ``most`` of them."""
 
     model: Model
     required: bool
     members: tuple[Node | Cluster | Rows, ...]
     most: int | None = 1
+    least: int = 1
 
     def slots(self) -> Iterator[Slot]:
         """Every leaf in and below the group that stands once where it does, in document order."""
@@ -226,9 +240,22 @@ class _Outliner:
         members = self._members(group, below, path) if group else ()
         if group is not None and members and (group.model is not Model.SEQUENCE or not group.min_occurs):
             required_group = group.min_occurs > 0
-            members = (Cluster(model=group.model, required=required_group, members=members, most=group.max_occurs),)
+            cluster = Cluster(
+                model=group.model,
+                required=required_group,
+                members=members,
+                most=group.max_occurs,
+                least=group.min_occurs,
+            )
+            members = (cluster,)
         return Node(
-            name=element.name, required=required, attributes=attributes, text=text, members=members, place=place
+            name=element.name,
+            required=required,
+            attributes=attributes,
+            text=text,
+            members=members,
+            place=place,
+            as_type=element.as_type,
         )
 
     def _members(self, group: Group, bound: _Bound, path: tuple[str, ...]) -> tuple[Node | Cluster | Rows, ...]:
@@ -246,7 +273,13 @@ class _Outliner:
             elif isinstance(member, Group):
                 inner = self._members(member, here, path)
                 if any(True for item in inner for _ in item.leaves()) or (needed and inner):
-                    cluster = Cluster(model=member.model, required=needed, members=inner, most=member.max_occurs)
+                    cluster = Cluster(
+                        model=member.model,
+                        required=needed,
+                        members=inner,
+                        most=member.max_occurs,
+                        least=member.min_occurs,
+                    )
                     members.append(cluster)
         return tuple(members)
 
@@ -290,4 +323,5 @@ def _text(element: Element, index: int, leaf: BoundLeaf) -> Slot | None:
         # An element whose type admits nothing in it may stand there without its text.
         required=not element.type.may_be_empty,
         fixed=element.fixed,
+        nil=element.nillable and not element.type.may_be_empty,
     )

@@ -58,7 +58,8 @@ def gaps(part: Node | Cluster, values: Mapping[int, pl.Expr], scope: pl.Expr | N
     """What may be wrong with the presence of leaves in ``part``; ``scope`` is true on the records in which it stands."""
     if isinstance(part, Node):
         for slot in part.own():
-            if slot.leaf.field is not None and (slot.required or slot.leaf.when_empty is WhenEmpty.REJECT):
+            demanded = slot.leaf.when_empty is WhenEmpty.REJECT or (slot.required and not slot.blank_is_nil)
+            if slot.leaf.field is not None and demanded:
                 when = _within(scope, values[slot.index].is_null())
                 problem = ProblemExpr(code="required-missing", when=when)
                 yield Gap(slot=slot, named=slot.leaf.target, problem=problem)
@@ -100,6 +101,11 @@ def _choice(part: Cluster, values: Mapping[int, pl.Expr], scope: pl.Expr | None)
     branches = [next(member.leaves()).leaf.target for member in part.members]
     named = " | ".join(branches)
     count = reduce(add, (_times(member, part.most, values) for member in part.members))
+    if part.least > 1:
+        few = ProblemExpr(
+            code="rows-few", when=_within(scope, (count > 0) & (count < part.least)), expected=str(part.least)
+        )
+        yield Gap(slot=told, named=named, problem=few)
     if part.most is not None:
         several = ProblemExpr(code="schema-violation", when=_within(scope, count > part.most), expected=named)
         yield Gap(slot=told, named=branches[0], problem=several)

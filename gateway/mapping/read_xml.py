@@ -13,6 +13,7 @@ from typing import Final
 from lxml import etree
 
 from gateway.mapping.outline import Node, Rows, constants_of
+from gateway.mapping.schema import XSI
 
 __all__ = ["Read", "XmlReader"]
 
@@ -61,7 +62,7 @@ class XmlReader:
         known = place.children.get
         used: set[int] = set()
         for child in element:
-            inner = _fitting(known(child.tag, ()), child, used)
+            inner = _fitting(known((child.tag, _type_name(child)), ()), child, used)
             if inner is None:
                 self.extra.append((record, child.tag))
                 continue
@@ -89,18 +90,19 @@ class _Place:
     part: str | None
     text: int
     attributes: tuple[tuple[str, int], ...]
-    children: Mapping[str, tuple[_Place, ...]]
+    children: Mapping[tuple[str, str], tuple[_Place, ...]]
     deep: bool
     constants: tuple[tuple[tuple[str, ...], str], ...]
 
 
 def _place(node: Node, part: str | None, number: int = 0) -> _Place:
     attributes = tuple((slot.name, slot.index) for slot in node.attributes)
-    children: dict[str, tuple[_Place, ...]] = {}
+    children: dict[tuple[str, str], tuple[_Place, ...]] = {}
     repeated = {id(rows.node): rows.part for rows in node.rows()}
     for place, child in enumerate(node.elements()):
         read = _place(child, repeated.get(id(child)), place)
-        children[child.name] = (*children.get(child.name, ()), read)
+        named = (child.tag, child.as_type)
+        children[named] = (*children.get(named, ()), read)
     return _Place(
         number=number,
         part=part,
@@ -110,6 +112,16 @@ def _place(node: Node, part: str | None, number: int = 0) -> _Place:
         deep=bool(attributes or children),
         constants=tuple(constants_of(node).items()),
     )
+
+
+def _type_name(element: etree._Element) -> str:
+    """The type as which an element says that it stands, ``{namespace}local``; "" when it does not say."""
+    said = element.get(f"{{{XSI}}}type")
+    if said is None:
+        return ""
+    prefix, _, local = said.strip().rpartition(":")
+    namespace = element.nsmap.get(prefix or None)
+    return f"{{{namespace}}}{local}" if namespace else local
 
 
 def _fitting(places: Sequence[_Place], element: etree._Element, used: set[int]) -> _Place | None:

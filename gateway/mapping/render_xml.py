@@ -17,7 +17,7 @@ import polars as pl
 from gateway.mapping.format_model import Format, WhenEmpty
 from gateway.mapping.outline import Cluster, Node, Rows, Slot
 from gateway.mapping.presence import filled, stands
-from gateway.mapping.schema import Model, local_name, namespace_of
+from gateway.mapping.schema import XSI, Model, local_name, namespace_of
 
 __all__ = ["XmlWriter", "escaped", "rows_column", "unsafe"]
 
@@ -66,14 +66,20 @@ class XmlWriter:
         return self._element(node, values, self._declarations() if declared else "")
 
     def _element(self, node: Node, values: Mapping[int, pl.Expr], declarations: str = "") -> pl.Expr:
-        name = self._name(node.name)
-        if node.text is not None and not node.attributes and not declarations:
+        name = self._name(node.tag)
+        as_type = f' {self._name(f"{{{XSI}}}type")}="{self._name(node.as_type)}"' if node.as_type else ""
+        declarations += as_type
+        nil = node.text is not None and node.text.blank_is_nil
+        if node.text is not None and not node.attributes and not declarations and not nil:
             # The usual leaf: a null text makes the whole element null, which is how it is left out.
             return pl.concat_str(pl.lit(f"<{name}>"), _content(node.text, values), pl.lit(f"</{name}>"))
         inner = [self._member(member, values) for member in node.members]
         if node.text is not None:
             inner = [_content(node.text, values)]
         attributes = [self._attribute(slot, values) for slot in node.attributes]
+        if node.text is not None and nil:
+            said = pl.lit(f' {self._name(f"{{{XSI}}}nil")}="true"')
+            attributes.append(pl.when(values[node.text.index].is_null()).then(said))
         start = [pl.lit(f"<{name}{declarations}"), *attributes, pl.lit(">")]
         whole = pl.concat_str([*start, *inner, pl.lit(f"</{name}>")], ignore_nulls=True)
         # The element of a row stands wherever its row does.
@@ -121,7 +127,7 @@ def _prefixes(outline: Node, fmt: Format) -> Mapping[str, str]:
     can.
     """
     elements, attributes = _namespaces(outline), _attribute_namespaces(outline)
-    given = {namespace: prefix for prefix, namespace in fmt.prefixes.items() if prefix}
+    given = {XSI: "xsi"} | {namespace: prefix for prefix, namespace in fmt.prefixes.items() if prefix}
     own = namespace_of(outline.name)
     prefixes = {"": ""}
     for number, namespace in enumerate(dict.fromkeys([own, *elements, *attributes])):
@@ -140,9 +146,11 @@ def _new_prefix(number: int, taken: Collection[str]) -> str:
 
 def _namespaces(node: Node) -> list[str]:
     """The namespaces of the element names, in document order."""
-    return [namespace_of(node.name), *(found for inner in node.elements() for found in _namespaces(inner))]
+    own = [namespace_of(node.name), *([namespace_of(node.as_type)] if node.as_type else [])]
+    return [*own, *(found for inner in node.elements() for found in _namespaces(inner))]
 
 
 def _attribute_namespaces(node: Node) -> list[str]:
     own = [namespace_of(slot.name) for slot in node.attributes if namespace_of(slot.name)]
+    own += [XSI] if node.as_type or (node.text is not None and node.text.blank_is_nil) else []
     return [*own, *(found for inner in node.elements() for found in _attribute_namespaces(inner))]

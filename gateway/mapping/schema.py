@@ -20,7 +20,7 @@ from xml.etree.ElementTree import ParseError
 import xmlschema
 from xmlschema import XMLSchema10, XMLSchemaException, normalize_url
 from xmlschema.exceptions import XMLSchemaWarning
-from xmlschema.validators import XsdAnyElement, XsdElement, XsdGroup, XsdType
+from xmlschema.validators import XsdAnyElement, XsdComplexType, XsdElement, XsdGroup, XsdType
 
 from gateway.errors import MappingError
 from gateway.mapping.schema_files import reachable
@@ -28,6 +28,7 @@ from gateway.mapping.schema_paths import XML_SCHEMA
 from gateway.mapping.xsd_types import FREE_TEXT, SimpleType, read_simple_type
 
 __all__ = [
+    "XSI",
     "Attribute",
     "Element",
     "Group",
@@ -40,6 +41,10 @@ __all__ = [
     "most_of",
     "namespace_of",
 ]
+
+XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+_Typed = Collection[tuple[str, str]]
+"""Local names of elements and of the derived types as which they are to stand."""
 
 # Warnings are caught process-wide; two schemas are not read at once.
 _loading = threading.Lock()
@@ -70,7 +75,9 @@ class Attribute:
 class Element:
     """An element where it stands. ``max_occurs`` None means without limit; ``type`` None means that it holds elements, not text.
 
-    ``note`` is the schema's own documentation of it. ``content`` is read on demand.
+    ``note`` is the schema's own documentation of it. ``content`` is read on demand. An element that stands as a derived type of the one
+    declared has that type's name in ``as_type`` and, in brackets, behind its own; ``derived`` are the types of which one must be chosen
+    because the declared one is abstract. ``nillable`` lets it stand without content by ``xsi:nil``.
     """
 
     name: str
@@ -81,13 +88,17 @@ class Element:
     type: SimpleType | None
     attributes: tuple[Attribute, ...]
     note: str
-    _source: Any = field(repr=False, compare=False)
+    as_type: str = ""
+    derived: tuple[str, ...] = ()
+    nillable: bool = False
+    _kind: Any = field(repr=False, compare=False)
+    _typed: _Typed = field(repr=False, compare=False)
 
     @cached_property
     def content(self) -> Group | None:
         """The group of child elements; None for an element that holds text or nothing."""
-        content = getattr(self._source.type, "content", None)
-        return _group(content) if isinstance(content, XsdGroup) else None
+        content = getattr(self._kind, "content", None)
+        return _group(content, self._typed) if isinstance(content, XsdGroup) else None
 
     def children(self) -> Iterator[Element]:
         """Every element that may stand directly in this one, in schema order, from whatever group."""
@@ -129,8 +140,11 @@ class Schema:
     source: XMLSchema10 = field(repr=False, compare=False)
 
 
-def load_schema(folder: Path, file: str) -> Schema:
+def load_schema(folder: Path, file: str, typed: _Typed = ()) -> Schema:
     """The schema in ``folder / file`` with all it includes and imports from there.
+
+    ``typed`` are local names of elements that stand as a derived type (``xsi:type``), with that type's: beside the element itself there is
+    then one called ``Element(Type)``, in whose place it may stand.
 
     Raises MappingError ``schema-unusable`` when it is no valid XSD 1.0, or when something it needs is missing or lies
     outside the folder.
@@ -159,7 +173,9 @@ def load_schema(folder: Path, file: str) -> Schema:
         if error.code == "schema-unusable":
             raise
         raise MappingError("schema-unusable", schema=file, detail=error.code) from error
-    elements = (_element(element) for element in source.maps.elements.values() if isinstance(element, XsdElement))
+    elements = (
+        _element(element, typed) for element in source.maps.elements.values() if isinstance(element, XsdElement)
+    )
     return Schema(
         namespace=source.target_namespace, roots={element.name: element for element in elements}, source=source
     )
@@ -248,12 +264,13 @@ def namespace_of(name: str) -> str:
     return name[1:].partition("}")[0] if name.startswith("{") else ""
 
 
-def _element(source: XsdElement) -> Element:
-    kind = source.type
+def _element(source: XsdElement, typed: _Typed, as_type: XsdType | None = None) -> Element:
+    kind: Any = as_type or source.type
     text = kind.is_simple() or (kind.has_simple_content() and not kind.has_mixed_content())
     free = not text and kind.has_mixed_content() and kind.is_emptiable()
+    abstract = bool(getattr(kind, "abstract", False))
     return Element(
-        name=str(source.name),
+        name=f"{source.name}({as_type.local_name})" if as_type is not None else str(source.name),
         min_occurs=source.min_occurs,
         max_occurs=source.max_occurs,
         abstract=source.abstract,
@@ -261,23 +278,46 @@ def _element(source: XsdElement) -> Element:
         type=read_simple_type(kind) if text else FREE_TEXT if free else None,
         attributes=tuple(_attributes(kind)),
         note=_note(source) or _note(kind),
-        _source=source,
+        as_type=str(as_type.name) if as_type is not None else "",
+        derived=tuple(str(one.local_name) for one in _derived(kind)) if abstract else (),
+        nillable=source.nillable,
+        _kind=kind,
+        _typed=typed,
     )
 
 
-def _element_or_substitutes(source: XsdElement) -> Element | Group:
-    """An element, or the choice that it is when others may stand in its place (XML Schema Part 1 §2.2.2.2)."""
+def _derived(kind: XsdType) -> list[XsdType]:
+    """The global types derived from ``kind`` that may stand in its place, in order of name."""
+    found = [
+        one
+        for one in kind.maps.types.values()
+        if one is not kind and not getattr(one, "abstract", False) and isinstance(one, XsdComplexType)
+    ]
+    return sorted((one for one in found if one.is_derived(kind)), key=lambda one: str(one.name))
+
+
+def _alternatives(source: XsdElement, typed: _Typed) -> list[Element]:
+    """What may stand where ``source`` may: the element itself, and as each derived type that is asked for."""
+    wanted = [name for element, name in typed if element == source.local_name]
+    own = [] if source.abstract or (wanted and getattr(source.type, "abstract", False)) else [_element(source, typed)]
+    types = [one for one in _derived(source.type) if one.local_name in wanted] if wanted else []
+    return [*own, *(_element(source, typed, one) for one in types)]
+
+
+def _element_or_substitutes(source: XsdElement, typed: _Typed) -> Element | Group:
+    """An element, or the choice that it is when others may stand in its place (XML Schema Part 1 §2.2.2.2), or itself as other types."""
     maps = source.maps
     heads, names = [source.name], []
-    while heads:
+    while source.ref is not None and heads:
         found = sorted(element.name for element in maps.substitution_groups.get(heads.pop(), ()) if element.name)
         names += [name for name in found if name not in names]
         heads += [name for name in found if name not in heads and name in maps.substitution_groups]
-    if source.ref is None or not names:
-        return _element(source)
-    own = [] if source.abstract else [replace(_element(source), min_occurs=1, max_occurs=1)]
-    others = [_element(maps.elements[name]) for name in names]
-    members = (*own, *(element for element in others if not element.abstract))
+    own = _alternatives(source, typed)
+    others = [one for name in names for one in _alternatives(maps.elements[name], typed)]
+    if not others and (len(own) == 1 or not own):
+        alone = own[0] if own else _element(source, typed)
+        return replace(alone, min_occurs=source.min_occurs, max_occurs=source.max_occurs)
+    members = (*(replace(element, min_occurs=1, max_occurs=1) for element in own), *others)
     return Group(model=Model.CHOICE, min_occurs=source.min_occurs, max_occurs=source.max_occurs, members=members)
 
 
@@ -294,13 +334,13 @@ def _attributes(kind: XsdType) -> Iterator[Attribute]:
         )
 
 
-def _group(source: XsdGroup) -> Group:
+def _group(source: XsdGroup, typed: _Typed) -> Group:
     members: list[Element | Group | Wildcard] = []
     for member in source:
         if isinstance(member, XsdElement):
-            members.append(_element_or_substitutes(member))
+            members.append(_element_or_substitutes(member, typed))
         elif isinstance(member, XsdGroup):
-            members.append(_group(member))
+            members.append(_group(member, typed))
         elif isinstance(member, XsdAnyElement):
             members.append(Wildcard(required=member.min_occurs > 0))
     return Group(
