@@ -101,7 +101,8 @@ class Level:
         if good:
             element = pl.when(pl.all_horizontal(good)).then(element)
         return Written(
-            texts=made.select(element.alias(_TEXT)).to_series(),
+            # Beside the columns: constants alone would make one row for all.
+            texts=made.with_columns(element.alias(_TEXT))[_TEXT],
             problems=pl.concat(problems) if problems else no_problems(),
         )
 

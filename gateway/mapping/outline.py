@@ -237,7 +237,8 @@ class _Outliner:
         text = next((_text(element, index, leaf) for index, steps, leaf in bound if not steps), None)
         group = element.content
         below = [item for item in bound if item[1] and not item[1][0].startswith("@")]
-        members = self._members(group, below, path) if group else ()
+        # An optional group in which nothing is bound is left out.
+        members = self._members(group, below, path) if group and (below or group.min_occurs) else ()
         if group is not None and members and (group.model is not Model.SEQUENCE or not group.min_occurs):
             required_group = group.min_occurs > 0
             cluster = Cluster(

@@ -343,9 +343,18 @@ def _group(source: XsdGroup, typed: _Typed) -> Group:
             members.append(_group(member, typed))
         elif isinstance(member, XsdAnyElement):
             members.append(Wildcard(required=member.min_occurs > 0))
-    return Group(
-        model=Model(source.model), min_occurs=source.min_occurs, max_occurs=source.max_occurs, members=tuple(members)
-    )
+    model = Model(source.model)
+    # A choice is met by nothing where one of its branches is (Part 1 §3.9.6, effective total range).
+    least = 0 if model is Model.CHOICE and any(map(_may_be_nothing, members)) else source.min_occurs
+    return Group(model=model, min_occurs=least, max_occurs=source.max_occurs, members=tuple(members))
+
+
+def _may_be_nothing(member: Element | Group | Wildcard) -> bool:
+    if isinstance(member, Wildcard):
+        return not member.required
+    if member.min_occurs == 0 or isinstance(member, Element):
+        return member.min_occurs == 0
+    return member.model is not Model.CHOICE and all(map(_may_be_nothing, member.members))
 
 
 def _note(source: Any) -> str:

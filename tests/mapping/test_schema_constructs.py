@@ -48,6 +48,7 @@ def plan(
     )
     (folder / "f" / "f.xsd").write_text(schema, "utf-8")
     text = f'catalog = "orders"\nroot = "R"\nrepeat = {{ {repeat} }}\n'
+    text += "" if binds else "bind = []\n"
     for bind in binds:
         path, field, empty = (*bind.split(":"), "reject")[:3]
         text += f'[[bind]]\nto = "{path}"\nfield = "{field}"\nempty = "{empty}"\n'
@@ -95,6 +96,11 @@ WORKS: dict[str, tuple[str, str, list[str], str, list[str]]] = {
     "an optional wildcard, left alone": (
         f'<xs:sequence>{A}<xs:any minOccurs="0" namespace="##other"/></xs:sequence><xs:anyAttribute/>', "", ["A:number"], "",
         ["<A>A1</A>", "<A>A2</A>"],
+    ),
+    "a choice that an absent branch meets": (
+        '<xs:sequence><xs:element name="N" type="xs:string"/><xs:choice><xs:element name="A" type="xs:string" minOccurs="0"/>'
+        f"<xs:sequence>{B}</xs:sequence></xs:choice></xs:sequence>", "", ["N:number", "B:note:omit"], "",
+        ["<N>A1</N><B>n</B>", "<N>A2</N>"],
     ),
     "an element that says nothing by xsi:nil": (
         f"<xs:sequence>{NIL}</xs:sequence>", CODE, ["D:note:blank"], "", ["<D>n</D>", '<D xsi:nil="true"></D>'],
@@ -149,6 +155,10 @@ def test_too_few_of_a_choice_is_told_of_the_record(tmp_path: Path) -> None:
         ["<A>A1</A><B>n</B>"],
         [("A2", "rows-few")],
     )
+
+
+def test_a_binding_of_nothing_makes_a_document_a_record(tmp_path: Path) -> None:
+    assert written(plan(tmp_path, f'<xs:sequence minOccurs="0">{A}</xs:sequence>', "", [])) == (["", ""], [])
 
 
 def test_types_and_nil_are_read_back(tmp_path: Path) -> None:
