@@ -85,6 +85,7 @@ def proved(gateway: Gateway) -> bool:
     return report.verdict is Verdict.PROVED
 
 
+@pytest.mark.sends(catalog="administrative-license", format="credit-2018", mode="file")
 async def test_every_record_arrives_once_and_every_receipt_comes_back(nodes: Nodes) -> None:
     with nodes.bureau.open() as bureau, nodes.province.open() as province:
         await run_once(bureau)
@@ -200,6 +201,7 @@ def account(tmp_path: Path) -> Iterator[Account]:
         yield running
 
 
+@pytest.mark.sends(catalog="administrative-license", format="credit-2018", mode="sftp")
 async def test_the_bureau_by_sftp_the_province_by_its_own_folder(
     nodes: Nodes, account: Account, tmp_path: Path
 ) -> None:

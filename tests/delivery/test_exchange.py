@@ -46,6 +46,7 @@ def proved(gateway: Gateway) -> bool:
     return report.verdict is Verdict.PROVED and report.entries == report.signed
 
 
+@pytest.mark.sends(catalog="administrative-license", format="credit-2018", mode="service")
 async def test_new_changed_vanished_and_nothing_twice(nodes: Nodes) -> None:
     rows = [permit(number) for number in range(1, 11)]
     nodes.business.write(rows)

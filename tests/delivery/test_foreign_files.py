@@ -74,6 +74,7 @@ def answer(place: Path, stem: str, rows: list[tuple[object, ...]]) -> None:
     path.with_name(f"{path.name}.sha256").write_bytes(digest_line(path.name, path.read_bytes()))
 
 
+@pytest.mark.sends(catalog="administrative-license", format=("credit-2018-split", "mot-sheets"), mode="file")
 async def test_sheets_go_out_and_answers_come_back(nodes: Nodes, format_id: str, tmp_path: Path) -> None:
     pattern, columns, key = FORMATS[format_id]
     place = tmp_path / "exchange"

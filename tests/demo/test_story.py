@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.sends(catalog="administrative-license", format="credit-2018", mode="service")
+@pytest.mark.sends(catalog="administrative-penalty", format="credit-2018", mode="service")
 @pytest.mark.slow
 def test_the_demonstration_plays(tmp_path: Path) -> None:
     folder = tmp_path / "demo"

@@ -98,6 +98,7 @@ async def pair(folder: Path, more: str = "") -> AsyncIterator[Pair]:
             await listener.stop()
 
 
+@pytest.mark.sends(catalog="administrative-license", format="credit-2018", mode="pull")
 async def test_what_is_laid_out_is_fetched_in_order_and_once(tmp_path: Path) -> None:
     async with pair(tmp_path) as both:
         statement = await run_once(both.bureau)

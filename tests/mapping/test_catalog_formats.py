@@ -1,4 +1,5 @@
-"""The table in ``mappings/README.md`` that says which catalog can be written in which format: made from the folders, held here.
+"""The table in ``mappings/README.md`` that says which catalog can be written in which format, and the one that says which test
+sends it for real: made from the folders and the tests, held here.
 
 ``python -m tests.mapping.test_catalog_formats`` prints it anew.
 """
@@ -6,6 +7,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 
 import pytest
 from xmlschema import XMLSchema10
@@ -13,8 +15,10 @@ from xmlschema import XMLSchema10
 from gateway.mapping.batch_facts import SOME_BATCH
 from gateway.mappings import Mappings
 from tests.mapping.document_samples import LICENSE, MAPPINGS, PENALTY, library, records
+from tests.sendings import MODES, sendings
 
 BEGIN, END = "<!-- table: catalogs and formats -->\n", "<!-- end of table -->\n"
+SENT, SENT_END = "<!-- table: what is sent -->\n", "<!-- end of what is sent -->\n"
 
 
 def table() -> str:
@@ -38,6 +42,50 @@ def table() -> str:
         cells = " | ".join(found.get(catalog.id, "") for found in takes.values())
         lines.append(f"| {catalog.zh} `{catalog.id}` | {cells} |")
     return "\n".join(lines) + "\n"
+
+
+def sent() -> str:
+    """A row for each catalog in each format, a column for each mode; a cell names the tests by the numbers of the list below."""
+    told = sendings()
+    tests = list(dict.fromkeys(one.test for one in told))
+    lines = ["| 目录 · catalog | 格式 · format | " + " | ".join(MODES.values()) + " |", "|---" * (len(MODES) + 2) + "|"]
+    for catalog, name in bound():
+        cells = []
+        for mode in MODES:
+            found = {one.test for one in told if (one.catalog, one.format, one.mode) == (catalog, name, mode)}
+            cells.append(" ".join(f"[{tests.index(test) + 1}]" for test in tests if test in found))
+        lines.append(f"| `{catalog}` | `{name}` | " + " | ".join(cells) + " |")
+    listed = [f"{number}. `{test}`" for number, test in enumerate(tests, start=1)]
+    return "\n".join([*lines, "", *listed]) + "\n"
+
+
+def bound() -> list[tuple[str, str]]:
+    """Every catalog with every format that takes it."""
+    mappings = Mappings(MAPPINGS, "Asia/Shanghai")
+    taking = {name: catalogs_of(mappings, name) for name in mappings.format_names()}
+    return [(one, name) for one in mappings.library.catalogs for name, takes in taking.items() if one in takes]
+
+
+def catalogs_of(mappings: Mappings, name: str) -> Collection[str]:
+    match mappings.document_of(name):
+        case "sheet":
+            return mappings.sheet_format(name).catalogs()
+        case "json":
+            return mappings.json_format(name).catalogs()
+        case _:
+            return list(mappings.format(name).bindings)
+
+
+def test_every_test_that_sends_is_in_the_table() -> None:
+    known, taken = set(bound()), Mappings(MAPPINGS, "Asia/Shanghai").library.catalogs
+    for one in sendings():
+        assert one.mode in MODES, one
+        assert one.catalog in taken, one
+        assert (one.catalog, one.format) in known, f"{one}: no such binding in the folders"
+    text = (MAPPINGS / "README.md").read_text("utf-8")
+    assert text.partition(SENT)[2].partition(SENT_END)[0] == sent(), (
+        "python -m tests.mapping.test_catalog_formats prints it"
+    )
 
 
 def test_the_table_is_what_the_folders_say() -> None:
@@ -65,4 +113,4 @@ def test_messages_of_header_and_fields_are_whole_documents(catalog: str) -> None
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table())
+    sys.stdout.write(f"{BEGIN}{table()}{END}\n{SENT}{sent()}{SENT_END}")

@@ -77,6 +77,7 @@ def texts(bureau: Folder) -> str:
     return "\n".join(path.read_text("utf-8") for path in files)
 
 
+@pytest.mark.sends(catalog="administrative-penalty", format="publication", mode="site")
 async def test_what_the_public_sees(nodes: Nodes) -> None:
     bureau = nodes.bureau
     with bureau.open() as gateway:
