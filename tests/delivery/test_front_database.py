@@ -142,6 +142,7 @@ async def settle(bureau: Gateway) -> None:
         await bureau.runner.run(exchange, Order(person="tester", reason="test"), lambda _stage, _count: None)
 
 
+@pytest.mark.sends(catalog="administrative-license", format="front-tables", mode="database")
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 async def test_the_whole_way_with_the_rights_that_the_manual_grants(
     kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ import pytest
 from xmlschema import XMLSchema10
 
 from gateway.mapping.batch_facts import SOME_BATCH
+from gateway.mapping.format_model import Format
 from gateway.mappings import Mappings
 from tests.mapping.document_samples import LICENSE, MAPPINGS, PENALTY, library, records
 from tests.sendings import MODES, sendings
@@ -67,13 +68,8 @@ def bound() -> list[tuple[str, str]]:
 
 
 def catalogs_of(mappings: Mappings, name: str) -> Collection[str]:
-    match mappings.document_of(name):
-        case "sheet":
-            return mappings.sheet_format(name).catalogs()
-        case "json":
-            return mappings.json_format(name).catalogs()
-        case _:
-            return list(mappings.format(name).bindings)
+    fmt = mappings.any_format(name)
+    return fmt.bindings if isinstance(fmt, Format) else {one.catalog for one in fmt.templates}
 
 
 def test_every_test_that_sends_is_in_the_table() -> None:

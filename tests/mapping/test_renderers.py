@@ -1,4 +1,4 @@
-"""One suite for everything that writes documents: the same records through XML, sheets and JSON, read back by other eyes than ours."""
+"""One suite for everything that writes documents: the same records through XML, sheets, JSON and tables, read back by other eyes than ours."""
 
 from __future__ import annotations
 
@@ -60,6 +60,11 @@ def _xml_record(data: bytes) -> Iterator[Mapping[str, str]]:
     yield dict(_xml_places(ElementTree.fromstring(data)))
 
 
+def _row_texts(data: bytes) -> Iterator[Mapping[str, str]]:
+    """What a sealed body says that the columns of a table hold."""
+    yield {field.attrib["name"]: field.text or "" for field in ElementTree.fromstring(data)}
+
+
 def _sheet_rows(data: bytes) -> Iterator[Mapping[str, str]]:
     sheet = fastexcel.read_excel(data).load_sheet(0, dtypes="string").to_polars()
     for row in sheet.iter_rows(named=True):
@@ -105,6 +110,19 @@ def renderer(name: str, catalog: str) -> Renderer:
         columns = [one for one in plan.template.columns if one.field is not None]
         bound = {str(one.field): one.heading for one in columns if not one.rules}
         return Renderer(write_json, _json_records, bound, frozenset(str(one.field) for one in columns))
+    if home.document_of(name) == "table":
+        table = next(one for one in home.table_format(name).templates if one.catalog == catalog)
+        writing = home.writing(name, home.catalog(catalog))
+
+        def write_rows(sent: pl.DataFrame) -> Written:
+            rendered = writing.bodies.render(sent, SOME_BATCH)
+            return Written(
+                [one.encode() for one in rendered.frame["body"]], rendered.frame["@key"].to_list(), rendered.problems
+            )
+
+        columns = [one for one in table.columns if one.field is not None]
+        bound = {str(one.field): one.heading for one in columns if not one.rules}
+        return Renderer(write_rows, _row_texts, bound, frozenset(str(one.field) for one in columns))
     document = home.document_plan(home.format(name), home.catalog(catalog))
 
     def write_xml(sent: pl.DataFrame) -> Written:
@@ -125,7 +143,15 @@ def renderer(name: str, catalog: str) -> Renderer:
 
 ALL = [
     (name, catalog)
-    for name in ("credit-2018", "message-fields", "credit-2015", "credit-2018-split", "mot-sheets", "message-json")
+    for name in (
+        "credit-2018",
+        "message-fields",
+        "credit-2015",
+        "credit-2018-split",
+        "mot-sheets",
+        "message-json",
+        "front-tables",
+    )
     for catalog in (LICENSE, PENALTY)
 ]
 
