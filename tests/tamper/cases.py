@@ -80,7 +80,7 @@ def changed_fields(index: int, entry: Entry) -> Iterator[tuple[str, bytes]]:
     for name, declared in KINDS[entry.kind].fields.items():
         yield name, changed_entry(entry, {name: other_value(declared, entry.fields[name])})
     yield "at", changed_entry(entry, at=entry.at - timedelta(days=1))
-    told = {**entry.fields, "at": instant(entry.at), "kind": "recovery"}
+    told = {**entry.fields, "at": instant(entry.at), "kind": "erasure" if entry.kind == "recovery" else "recovery"}
     yield "kind", json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
