@@ -418,8 +418,8 @@ class Gateway:
 
     def folders(self, name: str) -> FolderTransport | ForeignTransport:
         """The way to a peer by files, ours or its own. Raises ExchangeError, PackageError, ConfigError."""
-        sheets, recorder = self.mappings.sheet_format, partial(self.recorder, name)
-        return build_folders(self.settings, name, self.clock, self.journal, sheets=sheets, recorder=recorder)
+        mappings, recorder = self.mappings, partial(self.recorder, name)
+        return build_folders(self.settings, name, self.clock, self.journal, mappings=mappings, recorder=recorder)
 
     def front_transport(self, name: str) -> DatabaseTransport:
         """The way to a peer through its front-end database. Raises ConfigError, Findings, ExchangeError."""

@@ -128,7 +128,7 @@ class _Checks:
                 self._find("check-format-unusable", f"{key}.format", name=exchange.format, known=_names(formats))
             peer = self._settings.peers.get(exchange.peer)
             if peer is not None and peer.feedback != "signed" and file_place(peer.url) is not None:
-                if fmt is not None and not isinstance(fmt, SheetFormat):
+                if fmt is not None and not isinstance(fmt, SheetFormat | JsonFormat):
                     self._find("check-format-no-files", f"{key}.format", name=fmt.id)
                 elif fmt is not None and fmt.feedback is None:
                     self._find("sheets-feedback-unsaid", f"{key}.format", format=fmt.id)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from zoneinfo import ZoneInfo
 
 from gateway.clock import Clock, Ids
 from gateway.config import Settings
 from gateway.config_values import file_place
+from gateway.delivery.carry import BatchCarrier, FormatCarrier
+from gateway.delivery.carry_json import JsonCarrier
 from gateway.delivery.carry_sheets import SheetCarrier
 from gateway.delivery.exchange import Route, receiver_of
 from gateway.errors import ConfigError
@@ -21,7 +24,7 @@ from gateway.exchange.secret import Secret
 from gateway.exchange.service import ServiceLimits, ServiceTransport
 from gateway.exchange.sftp_place import SftpAddress, SftpPlace
 from gateway.exchange.tls import client_context
-from gateway.mapping.sheet_model import SheetFormat
+from gateway.mappings import Mappings
 from gateway.store import batches
 from gateway.store.database import Database
 from gateway.store.states import State
@@ -76,7 +79,7 @@ def build_folders(
     clock: Clock,
     journal: Database | None,
     *,
-    sheets: Callable[[str], SheetFormat],
+    mappings: Mappings,
     recorder: Callable[[], Recorder],
 ) -> FolderTransport | ForeignTransport:
     """The way to a peer by files: our own packages, or the receiver's files where its feedback is taken down. Raises as :func:`build_place`."""
@@ -91,12 +94,21 @@ def build_folders(
         peer=name,
         node=node,
         clock=clock,
-        carrier=SheetCarrier(sheets, settings.node.time_zone),
+        carrier=FormatCarrier(partial(_carrier, mappings, settings.node.time_zone)),
         recorder=recorder(),
         package_of=package_of,
         waiting=partial(_unanswered, journal, peer.code),
         folders=folders_of(settings, name),
     )
+
+
+def _carrier(mappings: Mappings, zone: ZoneInfo, format_id: str) -> BatchCarrier:
+    """The carrier for the format's kind."""
+    if mappings.document_of(format_id) == "json":
+        return JsonCarrier(
+            mappings.json_format, lambda name, catalog: mappings.json_plans(name, mappings.catalog(catalog)), zone
+        )
+    return SheetCarrier(mappings.sheet_format, zone)
 
 
 def _package_of(journal: Database | None, batch_id: str) -> bytes | None:

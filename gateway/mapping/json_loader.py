@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog, Condition, FieldType, Operator
 from gateway.catalog.reading import LOOSE, Name, Shape, Words, dotted, read_shape, read_toml
 from gateway.errors import Finding, Findings, MappingError, Severity
+from gateway.mapping.feedback_text import FeedbackText, name_findings
 from gateway.mapping.format_model import RECORDS, BatchFact, Fact, WhenEmpty
 from gateway.mapping.format_text import FactText
 from gateway.mapping.json_coverage import json_coverage
@@ -21,12 +21,9 @@ from gateway.mapping.json_model import JsonFormat, JsonKind, JsonLeaf, JsonTempl
 from gateway.mapping.json_schema import JsonSchema, Place, load_json_schema
 from gateway.mapping.model import Rule
 from gateway.mapping.rule_reader import read_rules
-from gateway.mapping.sheet_model import MOMENTS, SheetColumn
+from gateway.mapping.sheet_model import SheetColumn, SheetFeedback
 
 __all__ = ["load_json_format"]
-
-_MARK: Final = re.compile(r"\{([^{}]*)\}")
-_NO_NAME: Final = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
 
 
 class _HeadText(Shape):
@@ -40,6 +37,8 @@ class _HeadText(Shape):
     document: Literal["json"]
     valid_from: date | None = None
     valid_to: date | None = None
+    withdrawn: Words | None = None
+    feedback: FeedbackText | None = None
     facts: dict[Name, FactText] | None = None
 
 
@@ -109,6 +108,8 @@ class _Reader:
             texts=self.texts,
             valid_from=head.valid_from,
             valid_to=head.valid_to,
+            withdrawn=head.withdrawn,
+            feedback=self._feedback(head),
             warnings=tuple(finding for finding in self.findings if finding.severity is Severity.WARNING),
         )
 
@@ -138,7 +139,7 @@ class _Reader:
             known = "、".join(self.library.catalogs)
             self._find("binding-catalog-unknown", file, "catalog", catalog=text.catalog, known=known)
             return None
-        self._file_name(file, text.file)
+        self._file_name(file, "file", text.file)
         schema = self._schema(file, text.json_schema)
         if schema is None:
             return None
@@ -165,12 +166,19 @@ class _Reader:
             self.findings.extend(json_coverage(template, schema, catalog, self.library, self._name(file)))
         return template
 
-    def _file_name(self, file: str, written: str) -> None:
-        for mark in _MARK.findall(written):
-            if mark not in MOMENTS:
-                self._find("sheet-file-mark", file, "file", mark=mark, known="、".join(MOMENTS))
-        if _NO_NAME.search(_MARK.sub("", written)):
-            self._find("sheet-file-name", file, "file", name=written)
+    def _feedback(self, head: _HeadText) -> SheetFeedback | None:
+        """How the receiver answers, and what the list of what is taken back is called."""
+        if head.withdrawn is not None:
+            self._file_name("format.toml", "withdrawn", head.withdrawn)
+        if head.feedback is None:
+            return None
+        if not head.feedback.well_named():
+            self._find("sheet-file-name", "format.toml", "feedback.file", name=head.feedback.file)
+        return head.feedback.feedback()
+
+    def _file_name(self, file: str, key: str, written: str) -> None:
+        for code, facts in name_findings(written):
+            self._find(code, file, key, **facts)
 
     def _when(self, file: str, text: _TemplateText, catalog: Catalog) -> Iterator[Condition]:
         known = {field.name: field for field in catalog.fields}

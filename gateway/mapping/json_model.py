@@ -14,7 +14,7 @@ from gateway.catalog.model import Condition
 from gateway.errors import Finding
 from gateway.mapping.format_model import Fact
 from gateway.mapping.json_schema import JsonSchema
-from gateway.mapping.sheet_model import MOMENTS, SheetColumn
+from gateway.mapping.sheet_model import SheetColumn, SheetFeedback, moment_name
 
 __all__ = ["JsonFormat", "JsonKind", "JsonLeaf", "JsonTemplate", "pointer", "steps_of"]
 
@@ -83,9 +83,7 @@ class JsonTemplate:
 
     def file_name(self, at: datetime, number: int, count: int) -> str:
         """The name of the document ``number`` (from 1) of ``count`` made at ``at``, local time."""
-        name = self.file
-        for mark, shape in MOMENTS.items():
-            name = name.replace(f"{{{mark}}}", at.strftime(shape))
+        name = moment_name(self.file, at)
         return f"{name}.json" if count == 1 else f"{name}_{number:06}.json"
 
 
@@ -93,6 +91,7 @@ class JsonTemplate:
 class JsonFormat:
     """One format. ``receiver`` says in words who demands it; ``sealing`` how its files are vouched for.
 
+    ``withdrawn`` names the file that lists what is taken back, ``feedback`` says how the receiver answers: record 1 is the first of a file.
     ``texts`` are the bytes of format.toml, of every schema and of every binding by path in the folder.
     """
 
@@ -108,6 +107,8 @@ class JsonFormat:
     texts: Mapping[str, bytes]
     valid_from: date | None = None
     valid_to: date | None = None
+    withdrawn: str | None = None
+    feedback: SheetFeedback | None = None
     warnings: tuple[Finding, ...] = ()
 
     def catalogs(self) -> tuple[str, ...]:

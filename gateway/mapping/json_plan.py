@@ -6,7 +6,7 @@ The texts of a record travel in its sealed body; :meth:`JsonPlan.carry` makes th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 import polars as pl
@@ -14,7 +14,7 @@ import polars as pl
 from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog, Weight
 from gateway.errors import MappingError
-from gateway.mapping.batch_facts import BatchFacts
+from gateway.mapping.batch_facts import SOME_BATCH, BatchFacts
 from gateway.mapping.canonical import canonical_schema
 from gateway.mapping.columns import Cells
 from gateway.mapping.conditions import all_hold
@@ -63,7 +63,9 @@ class JsonPlan:
 
     def bodies(self, records: pl.DataFrame, facts: BatchFacts) -> Rendered:
         """The ``Fields`` bodies of those of ``records`` (canonical, with ``@key`` and perhaps ``@row``) that belong into the template."""
-        made, problems = self._made(records, facts)
+        # What is not known yet stands around the records alone; the schema is asked as if it were some batch's.
+        some = replace(facts, id=SOME_BATCH.id, sequence=SOME_BATCH.sequence)
+        made, problems = self._made(records, some)
         start = fields_start(self.template.id)
         texts = [f"{start}{''.join(_fields(self._record.named(one.texts)))}</Fields>" for one in made]
         schema = {"@key": pl.String, "body": pl.String}
@@ -76,10 +78,14 @@ class JsonPlan:
         Raises MappingError ``json-gate-refused`` when the schema refuses what stands around the records.
         """
         made, problems = self._made(records, facts)
-        parts = list(_parts(made, self._most))
+        parts = list(_parts(made, self.most))
         documents = self._documents([[one.value for one in part] for part in parts], facts)
         keys = (tuple(one.key for one in part) for part in parts)
         return Documents(documents=tuple(zip(documents, keys, strict=True)), problems=problems)
+
+    def knows(self, body: Fields) -> bool:
+        """Whether every text of a sealed body has a place in the template, and nothing gets lost when it is carried."""
+        return dict(self._record.named(self._record.row(body.texts))) == dict(body.texts)
 
     def carry(self, bodies: Iterable[Fields], facts: BatchFacts) -> tuple[bytes, ...]:
         """The documents of sealed ``bodies`` of this template. The same bodies and facts make the same bytes.
@@ -87,10 +93,11 @@ class JsonPlan:
         Raises MappingError ``json-gate-refused``.
         """
         values = [self._record.value(self._record.row(body.texts)) for body in bodies]
-        return tuple(self._documents(list(_parts(values, self._most)), facts))
+        return tuple(self._documents(list(_parts(values, self.most)), facts))
 
     @property
-    def _most(self) -> int | None:
+    def most(self) -> int | None:
+        """How many records a document takes; None: any number."""
         return 1 if self.template.records is None else self.template.most
 
     def _made(self, records: pl.DataFrame, facts: BatchFacts) -> tuple[list[_Made], pl.DataFrame]:
@@ -108,7 +115,7 @@ class JsonPlan:
         ]
         refused: list[dict[str, object]] = []
         made: list[_Made] = []
-        for part in _parts(good, min(_CHUNK, self._most or _CHUNK)):
+        for part in _parts(good, min(_CHUNK, self.most or _CHUNK)):
             against = self._against(part, facts)
             made += (one for place, one in enumerate(part) if place not in against)
             refused += (self._problem(part[place], one) for place in sorted(against) for one in against[place])

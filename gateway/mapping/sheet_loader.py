@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from gateway.catalog.loader import Library
 from gateway.catalog.reading import LOOSE, Name, Shape, Words, read_shape
 from gateway.errors import Finding, Findings, Severity
 from gateway.mapping.columns_loader import BindText, ColumnsReader
+from gateway.mapping.feedback_text import FeedbackText, name_findings
 from gateway.mapping.format_model import Fact
 from gateway.mapping.format_text import FactText
-from gateway.mapping.sheet_model import MOMENTS, FeedbackType, SheetFeedback, SheetFormat, SheetTemplate, SheetType
+from gateway.mapping.sheet_model import SheetFeedback, SheetFormat, SheetTemplate, SheetType
 
 __all__ = ["load_sheet_format"]
-
-_MARK: Final = re.compile(r"\{([^{}]*)\}")
-_NO_NAME: Final = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
-
-
-class _FeedbackText(Shape):
-    file: Words
-    type: Annotated[FeedbackType, LOOSE]
-    row: Words
-    result: Words
-    code: Words
-    message: Words
-    accepted: list[Words]
-    unlisted_accepted: bool = False
 
 
 class _HeadText(Shape):
@@ -46,7 +32,7 @@ class _HeadText(Shape):
     valid_from: date | None = None
     valid_to: date | None = None
     withdrawn: Words | None = None
-    feedback: _FeedbackText | None = None
+    feedback: FeedbackText | None = None
     facts: dict[Name, FactText] | None = None
 
 
@@ -106,16 +92,13 @@ class _Reader:
         told = head.feedback
         if told is None:
             return None
-        if told.file.count("{file}") != 1 or _NO_NAME.search(told.file):
+        if not told.well_named():
             self.parts.find("sheet-file-name", "format.toml", "feedback.file", name=told.file)
-        return SheetFeedback(**(told.model_dump() | {"accepted": tuple(told.accepted)}))
+        return told.feedback()
 
     def _file_name(self, file: str, key: str, name: str) -> None:
-        for mark in _MARK.findall(name):
-            if mark not in MOMENTS:
-                self.parts.find("sheet-file-mark", file, key, mark=mark, known="、".join(MOMENTS))
-        if _NO_NAME.search(_MARK.sub("", name)):
-            self.parts.find("sheet-file-name", file, key, name=name)
+        for code, facts in name_findings(name):
+            self.parts.find(code, file, key, **facts)
 
     def _template(self, file: str) -> SheetTemplate | None:
         parts = self.parts
