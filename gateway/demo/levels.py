@@ -1,4 +1,7 @@
-"""Four levels as working folders, each with another way up: the bureau sends, the province fetches, to the ministry go files."""
+"""Four levels as working folders, each with another way up: the bureau sends, the province fetches, to the ministry go files.
+
+A platform beside the ministry takes the same records from the province by its front-end database.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from gateway.demo.bureau import BUREAU
 from gateway.demo.business import PERMITS, rows
 from gateway.demo.database import insert
 from gateway.demo.nodes import PROVINCE, tighten
+from gateway.demo.platform import PLATFORM_CODE, PLATFORM_NAME, Platform
 from gateway.workfolder import lay_out
 
 __all__ = ["LEVELS", "LISTENING", "SPOILT", "WITHDRAWN", "Business", "Level", "Levels"]
@@ -83,6 +87,11 @@ class Levels:
         """The bureau's licence system."""
         return Business(self.folder / "business.db")
 
+    @property
+    def platform(self) -> Platform:
+        """The platform's front-end database."""
+        return Platform(file=self.folder / "platform.db", catalog=PERMITS.catalog)
+
     def config(self, name: str) -> Path:
         """A node's configuration."""
         return self.folder / name / "config.toml"
@@ -100,6 +109,7 @@ class Levels:
                     (self.folder / one.name / "certs" / f"{other.name}-{purpose}.crt").write_bytes(data)
         for name in ("outgoing", "incoming"):
             (self.folder / "exchange" / name).mkdir(parents=True)
+        self.platform.build(self.folder / "province" / "mappings")
         section, old, new = _STRICTER
         tighten(self.folder / "ministry" / "mappings" / "catalogs" / f"{PERMITS.catalog}.toml", section, old, new)
 
@@ -125,7 +135,12 @@ class Levels:
             case "province":
                 text = self._peer("head", urls["head"])
                 text += self._peer("ministry", place)
+                text += (
+                    f'\n[peers.platform]\ncode = "{PLATFORM_CODE}"\nname = "{PLATFORM_NAME}"\nfeedback = "taken-down"\n'
+                    f'database = {{ url = "sqlite:///{self.platform.file.resolve()}", poll = "1s" }}\n'
+                )
                 text += listen + _allow("head") + _from("head") + _exchange("ministry", "from-head")
+                text += _exchange("platform", "from-head", name="rows", form="front-tables")
                 text += f'\n[pulls.permits]\npeer = "head"\ncatalog = "{PERMITS.catalog}"\n'
             case _:
                 swapped = 'folders = { outgoing = "incoming", incoming = "outgoing" }\n'
@@ -152,5 +167,5 @@ def _from(peer: str) -> str:
     return f'\n[sources.from-{peer}]\nkind = "records"\ncatalog = "{PERMITS.catalog}"\npeers = ["{peer}"]\n'
 
 
-def _exchange(peer: str, source: str) -> str:
-    return f'\n[exchanges.up]\ncatalog = "{PERMITS.catalog}"\nsource = "{source}"\nformat = "credit-2018"\npeer = "{peer}"\n'
+def _exchange(peer: str, source: str, *, name: str = "up", form: str = "credit-2018") -> str:
+    return f'\n[exchanges.{name}]\ncatalog = "{PERMITS.catalog}"\nsource = "{source}"\nformat = "{form}"\npeer = "{peer}"\n'

@@ -1,6 +1,6 @@
-"""Four levels, told step by step: records go up by three ways, a rejection at the top comes down to its unit, a withdrawal goes all the way up.
+"""Four levels, told step by step: records go up in three modes, a rejection at the top comes down, a withdrawal goes all the way.
 
-One process plays all four nodes, each with its own journal, keys and ledger, on loopback alone.
+One process plays all four nodes, each with its own journal, keys and ledger, on loopback alone; and the platform's job on its own table.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from gateway.delivery.handback import reason_text
 from gateway.delivery.run import Order
 from gateway.demo.business import PERMITS
 from gateway.demo.levels import LEVELS, LISTENING, Levels
+from gateway.demo.nodes import PROVINCE
+from gateway.demo.platform import PLATFORM_NAME, REFUSAL, Row
 from gateway.errors import ConfigError
 from gateway.fetching import ask_feedback, pull_once
 from gateway.ledger.report import Verdict
@@ -37,11 +39,14 @@ from gateway.receiving import open_listener
 from gateway.store import batches, inbox, quarantine
 from gateway.store.entries import DurableLog
 from gateway.store.quarantine import Stage, StoredCase
+from gateway.store.states import State
 from gateway.texts import DEFAULT_LANGUAGE, LANGUAGES, say_text
 
 __all__ = ["play_levels"]
 
 _ROWS: Final = 12
+_PATIENCE: Final = 30.0
+"""Seconds in which the province has to find what the platform said."""
 _TOLD: Final = ("total", "created", "updated", "withdrawn", "rejected")
 
 
@@ -81,6 +86,7 @@ class _Story:
             self._nodes = nodes
             for (lower, upper), way in zip(pairwise(LEVELS), ("service", "pull", "files"), strict=True):
                 self._say("way", lower=lower.words, upper=upper.words, way=self._text(f"way-{way}"))
+            self._say("way", lower=PROVINCE.name, upper=PLATFORM_NAME, way=self._text("way-database"))
             self._step("up")
             await self._up(sent=_ROWS, rejected=1)
             self._step("down")
@@ -123,16 +129,52 @@ class _Story:
         await self._run("bureau")
         await self._run("head")
         await pull_once(self._nodes["province"], "permits")
+        # Before the ministry: of two rejections of a record the later one stands in the case of those below.
+        decided, settled = await self._rows()
         await self._run("province")
         await self._collect("ministry")
         await self._collect("province")
         for lower, upper in pairwise(LEVELS):
             with self._nodes[lower.name].database.read() as conn:
-                (last,) = batches.list_batches(conn, limit=1)
+                (last,) = batches.list_batches(conn, exchange="up", limit=1)
             figures = last.figures
             self._say("hop", lower=lower.words, upper=upper.words, **{name: figures[name] for name in _TOLD})
             top = upper.name == "ministry"
             self._check(last.total == sent and figures["rejected"] == (rejected if top else 0))
+        self._tell_rows(decided, settled, sent=sent, rejected=rejected)
+
+    async def _rows(self) -> tuple[Sequence[Row], batches.Batch]:
+        """The same records into the platform's table; its job decides, and the province reads what it says."""
+        await self._run("province", "rows")
+        decided = self._levels.platform.work()
+        return decided, await self._read_back()
+
+    def _tell_rows(self, decided: Sequence[Row], settled: batches.Batch, *, sent: int, rejected: int) -> None:
+        refused = [one for one in decided if one.code == REFUSAL]
+        self._check(len(decided) == sent and len(refused) == rejected)
+        self._say("rows-written", upper=PLATFORM_NAME, rows=len(decided), refused=len(refused))
+        figures = settled.figures
+        self._check(settled.state is State.RECONCILED and settled.total == sent and figures["rejected"] == rejected)
+        self._say("hop", lower=PROVINCE.name, upper=PLATFORM_NAME, **{name: figures[name] for name in _TOLD})
+        cases = self._cases("province", "rows")
+        self._check([case.key for case in cases] == [one.key for one in refused])
+        for case in cases:
+            said = case.reasons[0].expected
+            self._check(said.startswith(REFUSAL))
+            self._say("rows-refused", key=case.key, said=said)
+
+    async def _read_back(self) -> batches.Batch:
+        """The platform's batch, once its rows were looked at again or patience is over."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            with self._nodes["province"].database.read() as conn:
+                (last,) = batches.list_batches(conn, exchange="rows", limit=1)
+            if last.state is State.RECONCILED or time.monotonic() > until:
+                return last
+            order = {"batch": last.id, "person": "demo", "reason": "the platform's job is done"}
+            await ORDERS["retry"](self._nodes["province"], order, lambda _stage, _count: None)
+            await self._run("province", "rows")
+            await asyncio.sleep(0.1)
 
     async def _down(self) -> None:
         for lower, upper in ((LEVELS[1], LEVELS[2]), (LEVELS[0], LEVELS[1])):
@@ -152,6 +194,7 @@ class _Story:
             found = await ask_feedback(self._nodes[lower.name], upper.name)
             self._check(found.accepted == 1)
         left = sum(len(self._cases(level.name)) for level in LEVELS[:3])
+        left += len(self._cases("province", "rows"))
         self._check(left == 0)
         self._say("mended", left=left)
 
@@ -169,6 +212,11 @@ class _Story:
             for one in gone:
                 self._say("gone", level=upper.words, key=one.key, version=one.version)
 
+        rows = self._levels.platform.withdrawn()
+        self._check([(one.key, one.version) for one in rows] == [(one.key, one.version) for one in gone])
+        for row in rows:
+            self._say("rows-gone", level=PLATFORM_NAME, key=row.key, version=row.version)
+
     def _ledgers(self) -> None:
         for level in LEVELS:
             gateway = self._nodes[level.name]
@@ -179,17 +227,17 @@ class _Story:
             self._check(proved)
             self._say("ledger" if proved else "ledger-wrong", level=level.words, entries=report.entries)
 
-    async def _run(self, name: str) -> None:
+    async def _run(self, name: str, exchange_name: str = "up") -> None:
         gateway = self._nodes[name]
-        async with gateway.exchange("up") as exchange:
+        async with gateway.exchange(exchange_name) as exchange:
             await gateway.runner.run(exchange, Order(person="demo"), lambda _stage, _count: None)
 
     async def _collect(self, name: str) -> None:
         await ORDERS["collect"](self._nodes[name], {"peers": []}, lambda _stage, _count: None)
 
-    def _cases(self, name: str) -> list[StoredCase]:
+    def _cases(self, name: str, exchange: str = "up") -> list[StoredCase]:
         with self._nodes[name].database.read() as conn:
-            return list(quarantine.cases(conn, exchange="up", stage=Stage.RECEIVER))
+            return list(quarantine.cases(conn, exchange=exchange, stage=Stage.RECEIVER))
 
     def _check(self, right: bool) -> None:
         self._right = self._right and right
