@@ -30,7 +30,7 @@ from gateway.store.batches import Batch
 from gateway.store.database import Connection, Database
 from gateway.store.entries import DurableLog, TransactionLog
 from gateway.store.pauses import Pause, Scope
-from gateway.store.states import State
+from gateway.store.states import State, check_transition
 
 __all__ = ["Decisions", "note_action"]
 
@@ -161,7 +161,11 @@ class Decisions:
         )
         # One transaction: a batch that is given up has a void one in its place, its records are due, and the ledger says who did it.
         with self.database.begin() as conn:
-            before = standing_of(batches.lock(conn, batch.id), peer.retry)
+            locked = batches.lock(conn, batch.id)
+            check_transition(
+                batch.id, locked.state, State.ABANDONED
+            )  # it may be on its way again since the receiver was asked
+            before = standing_of(locked, peer.retry)
             after, _ = step(before, Abandoned(), now=now, retry=peer.retry, jitter=0.0)
             write_standing(conn, batch.id, before, after, at=at, person=person, reason=reason)
             shares.release(conn, batch.id)

@@ -11,12 +11,14 @@ from tests.faults.scene import Scene
 from tests.faults.scene import scene as lay_scene
 from tests.faults.tally import Tally
 
+_ALWAYS = "test_kill_points.py"
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two nodes in processes of their own take their time: they are left to ``make faults``."""
+    """Two nodes in processes of their own take their time: kills at the main commit points are for every run, the rest for ``make faults``."""
     for item in items:
-        if isinstance(item, pytest.Function) and "scene" in item.fixturenames:
+        if isinstance(item, pytest.Function) and "scene" in item.fixturenames and item.path.name != _ALWAYS:
             item.add_marker(pytest.mark.slow)
 
 

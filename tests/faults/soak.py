@@ -98,7 +98,7 @@ def _soak(stage: Scene, seconds: float, chance: Random) -> _Figures:
                 with suppress(OSError):
                     figures.memory[name].append(_resident(child.pid))
             while child.log.next(0) is not None:
-                child.log.seen.clear()
+                child.log.seen[:] = child.log.events("daemon.ready")
         if passed >= next_change:
             stage.change(chance)
             figures.changes += 1
