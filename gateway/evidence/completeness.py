@@ -108,7 +108,7 @@ class Completeness:
         self._settle(index, entry, seen, (route, number))
 
     def _weigh(self, index: int, entry: Entry, seen: Seen) -> None:
-        """What is absent was erased, by an entry that says so, or is missing."""
+        """A package that is absent was erased, by an entry that says so, or is missing. Receipts are never erased."""
         erasure, digest = self._erasures.get(entry.text("batch_id"), (-1, ""))
         erased = erasure >= 0 and digest == entry.text("package_sha256")
         if erased and seen.package:
@@ -116,12 +116,11 @@ class Completeness:
         needs_receipt = bool(entry.fields.get("receipt_sha256"))
         if erased:
             self.tally.erased += 1
-            return
-        if not seen.package:
+        elif not seen.package:
             self._absent("evidence-package-absent", index, entry)
         if needs_receipt and not seen.receipt:
             self._absent("evidence-receipt-absent", index, entry)
-        if seen.package and (seen.receipt or not needs_receipt):
+        if not erased and seen.package and (seen.receipt or not needs_receipt):
             self.tally.checked += 1
 
     def _absent(self, code: str, index: int, entry: Entry) -> None:

@@ -47,7 +47,11 @@ def test_an_erased_package_is_accounted_for() -> None:
     first, second = batch(ledger, 1, package_sha256="11" * 32), batch(ledger, 2, package_sha256="22" * 32)
     ledger.add("erasure", batch_id="b1", erased=first, package_sha256="11" * 32)
     chosen = Selection(batches=("b1", "b2"))
-    assert found(ledger, chosen) == [("evidence-package-absent", second), ("evidence-receipt-absent", second)]
+    assert found(ledger, chosen) == [
+        ("evidence-receipt-absent", first),  # receipts are never erased
+        ("evidence-package-absent", second),
+        ("evidence-receipt-absent", second),
+    ]
     result = ledger.bundle(selection=chosen).verify(ledger.policy())
     remark = next(facts for code, facts in result.remarks if code == "evidence-remark-batches")
     assert (remark["selected"], remark["erased"]) == (2, 1)

@@ -140,6 +140,25 @@ def erase_first(gateway: Gateway) -> None:
     assert [one.batch_id for one in done.erased] == [first.batch_id]
 
 
+def told_later(gateway: Gateway) -> None:
+    """A receiver tells what became of a record further up."""
+    fields: dict[str, Value] = {
+        "node": gateway.node.code,
+        "software": __version__,
+        "about": f"{BUREAU}/administrative-license/{PROVINCE}",
+        "peer": PROVINCE,
+        "feedback_sha256": "7f" * 32,
+        "signer_key_id": "6e" * 32,
+        "first": 1,
+        "last": 2,
+        "rejected": 1,
+        "accepted": 1,
+        "stale": 0,
+    }
+    with gateway.database.begin() as conn:
+        append(TransactionLog(conn), "feedback.taken", fields, at=gateway.clock.now())
+
+
 def recover(folder: Folder) -> None:
     """The head memory is lost, and laid down again from a checkpoint that a peer kept."""
     settings = load_settings(folder.path / "config.toml")
@@ -287,6 +306,7 @@ async def _live(world: World) -> None:
             await run_once(bureau, "permits-to-ministry")
             stamp(bureau, authority)
             erase_first(bureau)
+            told_later(bureau)
             old = next(key for key in read_history(bureau.database).keys if key.purpose == "package")
             revoke_key(
                 bureau.database,
