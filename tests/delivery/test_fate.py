@@ -14,7 +14,9 @@ from gateway.exchange.digests import RouteRecord
 from gateway.store.standing import Carrier, Standing
 from gateway.store.states import State
 
-EXCHANGE = cast(Exchange, SimpleNamespace(mapping_digest="today", format_id="credit-2018", format_version="2"))
+WHOLE, PART = SimpleNamespace(whole=True), SimpleNamespace(whole=False)
+TODAY = SimpleNamespace(mapping_digest="today", format_id="credit-2018", format_version="2", sight=WHOLE)
+EXCHANGE = cast(Exchange, TODAY)
 CARRIERS = {
     "now": Carrier(sequence=3, mapping_digest="today", format="credit-2018 2", state=State.RECONCILED, kept=True),
     "then": Carrier(sequence=2, mapping_digest="older", format="credit-2018 2", state=State.RECONCILED, kept=True),
@@ -78,6 +80,12 @@ def test_under_todays_mapping(one: Standing, held: int, expected: Fate) -> None:
 )
 def test_as_sent(one: Standing, held: int, expected: Fate) -> None:
     assert fate(one, CARRIERS, EXCHANGE, MappingOf.AS_SENT, held) is expected
+
+
+@pytest.mark.parametrize(("carrier", "expected"), [("now", Fate.AS_SENT), ("then", Fate.OTHER_SIGHT)])
+def test_who_may_not_see_all_gets_nothing_of_an_older_mapping_again(carrier: str, expected: Fate) -> None:
+    limited = cast(Exchange, SimpleNamespace(**{**vars(TODAY), "sight": PART}))
+    assert fate(record(batch_id=carrier), CARRIERS, limited, MappingOf.AS_SENT, 0) is expected
 
 
 def there(version: int, op: str = "upsert") -> RouteRecord:

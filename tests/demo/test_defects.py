@@ -20,6 +20,11 @@ ELSEWHERE = {
     "pattern-mismatch",
     "too-short",
     "schema-violation",
+    # what a peer's clearance, a format of sheets or another sender's key makes of a record
+    "key-personal",
+    "template-none",
+    "template-several",
+    "key-of-another-sender",
     "version-conflict",
     "row-malformed",
     "element-unexpected",

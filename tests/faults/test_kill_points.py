@@ -53,14 +53,7 @@ RECEIVING = {
 }
 """What the province passes when a batch comes."""
 
-QUICK = {
-    "_Taking.chunk",
-    "Sealer._commit",
-    "Courier._send",
-    "Courier._write",
-    "Reconciler.reconcile",
-    "FileHeadMemory.swap",
-}
+QUICK = {"Courier._send", "Reconciler.reconcile"}
 """What every run of the tests tries; the others are tried with the whole catalogue."""
 
 
@@ -112,7 +105,11 @@ def test_killed_while_taking_back_what_vanished(scene: Scene, nth: int, when: Wh
 @pytest.mark.fault("F25", "S5")
 @pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize(
-    "point", ["Courier._write", "Dispatcher._note", pytest.param("Courier._deliver", marks=pytest.mark.slow)]
+    "point",
+    [
+        "Dispatcher._note",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("Courier._write", "Courier._deliver")),
+    ],
 )
 def test_killed_between_a_failure_and_the_next_try(scene: Scene, point: str, when: When) -> None:
     """Everything between taking a batch up and writing down when it is tried again; the second of each, so that a try has failed before."""
