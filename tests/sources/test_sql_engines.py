@@ -67,7 +67,7 @@ def test_a_url_that_is_none_does_not_show_itself() -> None:
         assert "s3cret" not in str(error.value)
 
 
-@pytest.mark.parametrize("url", ["oracle+oracledb://reader:s3cret@host/x", "dm+dmPython://reader:s3cret@host"])
+@pytest.mark.parametrize("url", ["oracle+oracledb://reader:s3cret@host/x", "mssql+pyodbc://reader:s3cret@host/x"])
 def test_a_driver_that_is_not_installed_is_named(url: str) -> None:
     with pytest.raises(SourceError) as error:
         SqlSource(name="permits", url=url, query="SELECT 1", zone=SHANGHAI).probe()
