@@ -60,8 +60,10 @@ def pass_down(conn: Connection, found: Sequence[Said], *, at: str) -> None:
     """Note outcomes for the senders of those records that are not our own.
 
     What is no longer about the record as it stands is left out: what is said of its newer version will come. That a record was accepted is
-    told only to a sender that was told of its rejection.
+    told only to a sender that was told of its rejection, and not while another receiver of ours, or a node behind it, still rejects it.
     """
+    standing = feedback.rejected_somewhere(conn, [one.record_id for one in found if one.result != REJECTED])
+    found = [one for one in found if one.result == REJECTED or (one.record_id, one.version) not in standing]
     known = origins(conn, [one.record_id for one in found])
     by_route: defaultdict[str, list[Said]] = defaultdict(list)
     for one in found:

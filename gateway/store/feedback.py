@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select
 from gateway.store.bulk import execute_many, select_in
 from gateway.store.tables import feedback, feedback_taken
 
-__all__ = ["Sent", "Told", "add", "after", "keep", "last_taken", "last_told", "mark", "sent"]
+__all__ = ["Sent", "Told", "add", "after", "keep", "last_taken", "last_told", "mark", "rejected_somewhere", "sent"]
 
 
 class Told(NamedTuple):
@@ -65,6 +65,12 @@ def last_told(conn: Connection, route: str, keys: Sequence[str]) -> Mapping[str,
     query = f"SELECT number, {', '.join(Told._fields)} FROM feedback WHERE route = ? AND key IN (*)"  # noqa: S608 -- fixed names
     rows = sorted(select_in(conn, query, (route,), keys), key=lambda row: row[0])
     return {row[1]: Told._make(row[1:]) for row in rows}
+
+
+def rejected_somewhere(conn: Connection, ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Which of these records, each with its version, stand rejected at any exchange of ours."""
+    query = "SELECT record_id, version FROM share WHERE outcome = 'rejected' AND record_id IN (*)"
+    return {(number, version) for number, version in select_in(conn, query, (), ids)}
 
 
 def last_taken(conn: Connection, route: str) -> int:

@@ -12,6 +12,7 @@ import pytest
 from gateway.app import Gateway
 from gateway.delivery.exchange import route_of
 from gateway.delivery.feedback import FeedbackDesk, FeedbackTaker, Found
+from gateway.delivery.further import Said, pass_down
 from gateway.errors import PackageError
 from gateway.fetching import ask_feedback
 from gateway.ledger.report import Verdict
@@ -90,6 +91,44 @@ async def test_a_rejection_at_the_top_comes_down_to_the_owner_and_is_taken_back_
             gateway.notary.publish(final=True)
             log = DurableLog(gateway.database)
             assert verify_log(log, [gateway.note_signer.verifier], origin=gateway.origin).verdict is Verdict.PROVED
+
+
+async def test_one_receivers_word_does_not_take_back_anothers(tmp_path: Path) -> None:
+    """A node with two receivers above it: accepted after all is told when none of them rejects the record any more."""
+    chain = lay_chain(tmp_path, ("bureau", "head", "province"))
+    tighten(chain, "province")
+    chain.business.write([permit(1, XK_XKWS="黑森交许〔2026〕1号")])
+    async with chain.open() as nodes:
+        await chain.up(nodes)
+        head = nodes["head"]
+        route = route_of(BUREAU, CATALOG, head.node.code)
+        with head.database.begin() as conn:
+            conn.exec_driver_sql(
+                "INSERT INTO share (exchange, record_id, version, accepted, batch_id, outcome, code) "
+                "SELECT 'beside', record_id, version, 0, NULL, 'rejected', 'E12' FROM share WHERE exchange = 'up'"
+            )
+            ((record_id, version),) = conn.exec_driver_sql(
+                "SELECT record_id, version FROM share WHERE exchange = 'up'"
+            ).all()
+
+        def accepted(exchange: str) -> list[str]:
+            """What the bureau is told by then, when ``exchange`` has taken it after all."""
+            said = Said(
+                record_id=record_id,
+                version=version,
+                result="accepted",
+                code="accepted",
+                field="",
+                message="",
+                level=nodes["province"].node,
+            )
+            with head.database.begin() as conn:
+                conn.exec_driver_sql("UPDATE share SET outcome = 'accepted' WHERE exchange = ?", (exchange,))
+                pass_down(conn, [said], at="2026-11-22T00:00:00.000000Z")
+                return [told.result for _, told in feedback.after(conn, route, 0, limit=9)]
+
+        assert accepted("up") == ["rejected"]
+        assert accepted("beside") == ["rejected", "accepted"]
 
 
 async def test_a_peer_is_believed_only_about_what_was_asked(tmp_path: Path) -> None:
