@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog, Condition, FieldType, Operator
-from gateway.catalog.reading import LOOSE, Shape, Words, dotted, read_toml
-from gateway.errors import Finding
+from gateway.catalog.reading import LOOSE, Shape, Words, dotted, read_shape, read_toml
+from gateway.errors import Finding, Findings, Severity
+from gateway.mapping.feedback_text import FeedbackText, name_findings
 from gateway.mapping.format_model import BatchFact, WhenEmpty
+from gateway.mapping.format_text import FieldsHead
 from gateway.mapping.model import Rule
 from gateway.mapping.rule_reader import read_rules
-from gateway.mapping.sheet_model import SheetColumn
+from gateway.mapping.sheet_model import SheetColumn, SheetFeedback
 
 __all__ = ["BindText", "ColumnsReader", "document_of"]
+
+_T = TypeVar("_T")
+_Shape = TypeVar("_Shape", bound=Shape)
+_Head = TypeVar("_Head", bound=FieldsHead)
 
 
 def document_of(folder: Path) -> str:
@@ -118,12 +123,47 @@ class ColumnsReader:
         self.findings.extend(read.findings)
         return read.rules
 
-    def head(self, format_id: str, valid_from: date | None, valid_to: date | None) -> None:
-        """Judge what format.toml says of the format as a whole."""
-        if format_id != self.folder.name:
-            self.find("format-id-not-folder", "format.toml", "id", id=format_id, folder=self.folder.name)
-        if valid_from and valid_to and valid_to < valid_from:
-            self.find("format-dates-reversed", "format.toml", "valid_to", start=valid_from, end=valid_to)
+    def sound(self, read: _T | None) -> _T:
+        """What was ``read``. Raises Findings with everything found when something forbids its use."""
+        if read is None or any(finding.severity is Severity.ERROR for finding in self.findings):
+            raise Findings(self.findings)
+        return read
+
+    def warnings(self) -> tuple[Finding, ...]:
+        """What was found that does not forbid the use."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
+
+    def head(self, shape: type[_Head]) -> _Head | None:
+        """What format.toml says of the format as a whole, judged; None with findings where it has not the ``shape``."""
+        head = self.shaped("format.toml", shape)
+        if head is None:
+            return None
+        if head.id != self.folder.name:
+            self.find("format-id-not-folder", "format.toml", "id", id=head.id, folder=self.folder.name)
+        if head.valid_from and head.valid_to and head.valid_to < head.valid_from:
+            self.find("format-dates-reversed", "format.toml", "valid_to", start=head.valid_from, end=head.valid_to)
+        return head
+
+    def shaped(self, file: str, shape: type[_Shape]) -> _Shape | None:
+        """What ``file`` says; None with findings where it cannot be read or has not the ``shape``."""
+        data = self.read_bytes(file)
+        raw = None if data is None else read_toml(self.name(file), data, self.findings)
+        return None if raw is None else read_shape(shape, raw, self.name(file), (), self.findings)
+
+    def feedback(self, withdrawn: str | None, told: FeedbackText | None) -> SheetFeedback | None:
+        """How the receiver answers; its file's name and that of what is taken back are held to the same as a template's."""
+        if withdrawn is not None:
+            self.file_name("format.toml", "withdrawn", withdrawn)
+        if told is None:
+            return None
+        if not told.well_named():
+            self.find("sheet-file-name", "format.toml", "feedback.file", name=told.file)
+        return told.feedback()
+
+    def file_name(self, file: str, key: str, name: str) -> None:
+        """Judge the name that a template gives its files."""
+        for code, facts in name_findings(name):
+            self.find(code, file, key, **facts)
 
     def bindings(self) -> list[str]:
         """The files of the templates."""
@@ -133,22 +173,24 @@ class ColumnsReader:
         return [f"bindings/{path.name}" for path in paths]
 
     def catalog(self, file: str, name: str) -> Catalog | None:
-        """The catalog of that name; None with a finding where there is none."""
+        """The catalog that the template in ``file`` names, after which the file is called; None with a finding where there is none."""
+        stem = Path(file).stem
+        if stem != name and not stem.startswith(f"{name}."):
+            self.find("binding-not-file", file, "catalog", catalog=name)
         catalog = self.library.catalogs.get(name)
         if catalog is None:
             known = "、".join(self.library.catalogs)
             self.find("binding-catalog-unknown", file, "catalog", catalog=name, known=known)
         return catalog
 
-    def toml(self, file: str) -> dict[str, object] | None:
-        """What ``file`` says; None with a finding where it cannot be read."""
+    def read_bytes(self, file: str) -> bytes | None:
+        """The bytes of ``file``; None with a finding where it cannot be read."""
         try:
-            data = (self.folder / file).read_bytes()
+            self.texts[file] = (self.folder / file).read_bytes()
         except OSError as error:
             self.find("format-file-unreadable", file, "", detail=error.strerror or type(error).__name__)
             return None
-        self.texts[file] = data
-        return read_toml(self.name(file), data, self.findings)
+        return self.texts[file]
 
     def name(self, file: str) -> str:
         """The path as the person knows it."""

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field
-from datetime import date
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
 from gateway.catalog.loader import Library
-from gateway.catalog.model import Catalog, Condition, FieldType, Operator
-from gateway.catalog.reading import LOOSE, Name, Shape, Words, dotted, read_shape, read_toml
-from gateway.errors import Finding, Findings, MappingError, Severity
-from gateway.mapping.feedback_text import FeedbackText, name_findings
-from gateway.mapping.format_model import RECORDS, BatchFact, Fact, WhenEmpty
-from gateway.mapping.format_text import FactText
+from gateway.catalog.model import Catalog, FieldType
+from gateway.catalog.reading import LOOSE, Shape, Words, dotted
+from gateway.errors import Finding, MappingError, Severity
+from gateway.mapping.columns_loader import ColumnsReader
+from gateway.mapping.feedback_text import FeedbackText
+from gateway.mapping.format_model import RECORDS, BatchFact, WhenEmpty
+from gateway.mapping.format_text import FieldsHead
 from gateway.mapping.json_coverage import json_coverage
 from gateway.mapping.json_model import JsonFormat, JsonKind, JsonLeaf, JsonTemplate, steps_of
 from gateway.mapping.json_schema import JsonSchema, Place, load_json_schema
 from gateway.mapping.model import Rule
 from gateway.mapping.rule_reader import read_rules
-from gateway.mapping.sheet_model import SheetColumn, SheetFeedback
+from gateway.mapping.sheet_model import SheetColumn
 
 __all__ = ["load_json_format"]
 
 
-class _HeadText(Shape):
-    id: Name
-    version: Words
-    zh: Words
-    en: Words
-    standard: Words
-    receiver: Words
-    sealing: Words
+class _HeadText(FieldsHead):
     document: Literal["json"]
-    valid_from: date | None = None
-    valid_to: date | None = None
     withdrawn: Words | None = None
     feedback: FeedbackText | None = None
-    facts: dict[Name, FactText] | None = None
 
 
 class _BindText(Shape):
@@ -64,152 +54,75 @@ class _TemplateText(Shape):
 
 def load_json_format(folder: Path, library: Library) -> JsonFormat:
     """Read the format in ``folder``. Raises Findings with every error found."""
-    findings: list[Finding] = []
-    fmt = _Reader(folder, library, findings).read()
-    if fmt is None or any(finding.severity is Severity.ERROR for finding in findings):
-        raise Findings(findings)
-    return fmt
+    parts = ColumnsReader(folder, library, [])
+    return parts.sound(_Reader(parts).read())
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    folder: Path
-    library: Library
-    findings: list[Finding]
-    texts: dict[str, bytes] = field(default_factory=dict)
+    parts: ColumnsReader
 
     def read(self) -> JsonFormat | None:
-        raw = self._toml("format.toml")
-        head = None if raw is None else read_shape(_HeadText, raw, self._name("format.toml"), (), self.findings)
+        parts = self.parts
+        head = parts.head(_HeadText)
         if head is None:
             return None
-        if head.id != self.folder.name:
-            self._find("format-id-not-folder", "format.toml", "id", id=head.id, folder=self.folder.name)
-        if head.valid_from and head.valid_to and head.valid_to < head.valid_from:
-            self._find("format-dates-reversed", "format.toml", "valid_to", start=head.valid_from, end=head.valid_to)
-        for path in sorted(self.folder.rglob("*.json")):
-            self._bytes(path.relative_to(self.folder).as_posix())
-        paths = sorted((self.folder / "bindings").glob("*.toml"))
-        if not paths:
-            self._find("format-without-binding", "bindings", "")
-        found = (self._template(f"bindings/{path.name}") for path in paths)
+        for path in sorted(parts.folder.rglob("*.json")):
+            parts.read_bytes(path.relative_to(parts.folder).as_posix())
         return JsonFormat(
-            id=head.id,
-            version=head.version,
-            zh=head.zh,
-            en=head.en,
-            standard=head.standard,
-            receiver=head.receiver,
-            sealing=head.sealing,
-            templates=tuple(one for one in found if one is not None),
-            facts=tuple(
-                Fact(id=name, zh=fact.zh, en=fact.en, profile=fact.profile) for name, fact in (head.facts or {}).items()
-            ),
-            texts=self.texts,
-            valid_from=head.valid_from,
-            valid_to=head.valid_to,
+            **head.values(),
+            templates=tuple(one for file in parts.bindings() if (one := self._template(file)) is not None),
+            texts=parts.texts,
             withdrawn=head.withdrawn,
-            feedback=self._feedback(head),
-            warnings=tuple(finding for finding in self.findings if finding.severity is Severity.WARNING),
+            feedback=parts.feedback(head.withdrawn, head.feedback),
+            warnings=parts.warnings(),
         )
 
     def _schema(self, file: str, name: str) -> JsonSchema | None:
         """The schema that a binding names; several bindings may name one."""
-        schemas = {path: data for path, data in self.texts.items() if path.endswith(".json")}
+        schemas = {path: data for path, data in self.parts.texts.items() if path.endswith(".json")}
         if name not in schemas:
             known = "、".join(schemas) or "-"
-            self._find("json-schema-missing", file, "json_schema", schema=name, known=known)
+            self.parts.find("json-schema-missing", file, "json_schema", schema=name, known=known)
             return None
         try:
             return load_json_schema(name, schemas)
         except MappingError as error:
-            self._find(error.code, str(error.facts["schema"]), "", **error.facts)
+            self.parts.find(error.code, str(error.facts["schema"]), "", **error.facts)
             return None
 
     def _template(self, file: str) -> JsonTemplate | None:
-        raw = self._toml(file)
-        text = None if raw is None else read_shape(_TemplateText, raw, self._name(file), (), self.findings)
-        if text is None:
+        parts = self.parts
+        text = parts.shaped(file, _TemplateText)
+        catalog = None if text is None else parts.catalog(file, text.catalog)
+        if text is None or catalog is None:
             return None
-        stem = Path(file).stem
-        if stem != text.catalog and not stem.startswith(f"{text.catalog}."):
-            self._find("binding-not-file", file, "catalog", catalog=text.catalog)
-        catalog = self.library.catalogs.get(text.catalog)
-        if catalog is None:
-            known = "、".join(self.library.catalogs)
-            self._find("binding-catalog-unknown", file, "catalog", catalog=text.catalog, known=known)
-            return None
-        self._file_name(file, "file", text.file)
+        parts.file_name(file, "file", text.file)
         schema = self._schema(file, text.json_schema)
         if schema is None:
             return None
-        before = len(self.findings)
-        reader = _BindingReader(self.findings, self._name(file), self.library, catalog, schema)
+        before = len(parts.findings)
+        reader = _BindingReader(parts.findings, parts.name(file), parts.library, catalog, schema)
         repeat = reader.repeat(text.repeat or {})
         leaves = tuple(leaf for number, bind in enumerate(text.bind) if (leaf := reader.leaf(number, bind, repeat)))
         records = repeat.pop(RECORDS, None)
         template = JsonTemplate(
-            id=stem,
+            id=Path(file).stem,
             catalog=catalog.id,
             file=text.file,
             schema=schema,
-            when=tuple(self._when(file, text, catalog)),
+            when=tuple(parts.when(file, text.when, catalog)),
             leaves=leaves,
             records=records,
             repeat=repeat,
             most=None if records is None else schema.at(records, set(repeat.values())).most(),
             demanded=_demanded(leaves, schema, {*repeat.values(), *([] if records is None else [records])}),
         )
-        if len(self.findings) == before:
+        if len(parts.findings) == before:
             reader.refuse_strays(template)
-        if not any(one.severity is Severity.ERROR for one in self.findings[before:]):
-            self.findings.extend(json_coverage(template, schema, catalog, self.library, self._name(file)))
+        if not any(one.severity is Severity.ERROR for one in parts.findings[before:]):
+            parts.findings.extend(json_coverage(template, schema, catalog, parts.library, parts.name(file)))
         return template
-
-    def _feedback(self, head: _HeadText) -> SheetFeedback | None:
-        """How the receiver answers, and what the list of what is taken back is called."""
-        if head.withdrawn is not None:
-            self._file_name("format.toml", "withdrawn", head.withdrawn)
-        if head.feedback is None:
-            return None
-        if not head.feedback.well_named():
-            self._find("sheet-file-name", "format.toml", "feedback.file", name=head.feedback.file)
-        return head.feedback.feedback()
-
-    def _file_name(self, file: str, key: str, written: str) -> None:
-        for code, facts in name_findings(written):
-            self._find(code, file, key, **facts)
-
-    def _when(self, file: str, text: _TemplateText, catalog: Catalog) -> Iterator[Condition]:
-        known = {field.name: field for field in catalog.fields}
-        for name, values in (text.when or {}).items():
-            field = known.get(name)
-            if field is None or field.type is not FieldType.TEXT or field.part is not None:
-                self._find("binding-field-unknown", file, f"when.{name}", field=name, close="-")
-                continue
-            codelist = self.library.codelists.get(field.codelist or "")
-            for value in values:
-                if codelist is not None and value not in codelist.values():
-                    self._find("catalog-code-unknown", file, f"when.{name}", value=value, list=codelist.id)
-            yield Condition(field=name, operator=Operator.IS, values=tuple(values))
-
-    def _toml(self, file: str) -> dict[str, object] | None:
-        data = self._bytes(file)
-        return None if data is None else read_toml(self._name(file), data, self.findings)
-
-    def _bytes(self, file: str) -> bytes | None:
-        try:
-            self.texts[file] = (self.folder / file).read_bytes()
-        except OSError as error:
-            self._find("format-file-unreadable", file, "", detail=error.strerror or type(error).__name__)
-            return None
-        return self.texts[file]
-
-    def _name(self, file: str) -> str:
-        return (self.folder / file).as_posix()
-
-    def _find(self, code: str, file: str, key: str, **facts: object) -> None:
-        self.findings.append(Finding(code=code, file=self._name(file), key=key, facts=facts))
 
 
 @dataclass(frozen=True, slots=True)

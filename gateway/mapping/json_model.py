@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 
 from gateway.catalog.model import Condition
-from gateway.errors import Finding
-from gateway.mapping.format_model import Fact
+from gateway.mapping.fields_format import FieldsFormat
 from gateway.mapping.json_schema import JsonSchema
 from gateway.mapping.sheet_model import SheetColumn, SheetFeedback, moment_name
 
@@ -88,32 +87,13 @@ class JsonTemplate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JsonFormat:
-    """One format. ``receiver`` says in words who demands it; ``sealing`` how its files are vouched for.
-
-    ``withdrawn`` names the file that lists what is taken back, ``feedback`` says how the receiver answers: record 1 is the first of a file.
-    ``texts`` are the bytes of format.toml, of every schema and of every binding by path in the folder.
+class JsonFormat(FieldsFormat[JsonTemplate]):
+    """One format. ``withdrawn`` names the file that lists what is taken back, ``feedback`` says how the receiver answers: record 1 is the first
+    of a file. Its ``texts`` hold every schema too.
     """
 
-    id: str
-    version: str
-    zh: str
-    en: str
-    standard: str
-    receiver: str
-    sealing: str
-    templates: tuple[JsonTemplate, ...]
-    facts: tuple[Fact, ...]
-    texts: Mapping[str, bytes]
-    valid_from: date | None = None
-    valid_to: date | None = None
     withdrawn: str | None = None
     feedback: SheetFeedback | None = None
-    warnings: tuple[Finding, ...] = ()
-
-    def catalogs(self) -> tuple[str, ...]:
-        """The catalogs that it takes."""
-        return tuple(dict.fromkeys(template.catalog for template in self.templates))
 
     def template(self, name: str) -> JsonTemplate:
         """A template by its id. Raises KeyError."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 
 from gateway.catalog.model import Condition
-from gateway.errors import Finding
-from gateway.mapping.format_model import BatchFact, Fact, WhenEmpty
+from gateway.mapping.fields_format import FieldsFormat
+from gateway.mapping.format_model import BatchFact, WhenEmpty
 from gateway.mapping.model import Rule
 
 __all__ = [
@@ -98,33 +98,12 @@ class SheetFeedback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SheetFormat:
-    """One format. ``receiver`` says in words who demands it; ``sealing`` how its files are vouched for.
+class SheetFormat(FieldsFormat[SheetTemplate]):
+    """One format. ``withdrawn`` names the file that lists what is taken back, ``feedback`` says how the receiver answers."""
 
-    ``withdrawn`` names the file that lists what is taken back, ``feedback`` says how the receiver answers.
-    ``texts`` are the bytes of format.toml and of every binding by path in the folder.
-    """
-
-    id: str
-    version: str
-    zh: str
-    en: str
-    standard: str
-    receiver: str
-    sealing: str
     type: SheetType
-    templates: tuple[SheetTemplate, ...]
-    facts: tuple[Fact, ...]
-    texts: Mapping[str, bytes]
-    valid_from: date | None = None
-    valid_to: date | None = None
     withdrawn: str | None = None
     feedback: SheetFeedback | None = None
-    warnings: tuple[Finding, ...] = ()
-
-    def catalogs(self) -> tuple[str, ...]:
-        """The catalogs that it takes."""
-        return tuple(dict.fromkeys(template.catalog for template in self.templates))
 
 
 def moment_name(file: str, at: datetime) -> str:

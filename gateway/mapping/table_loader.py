@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 from typing import Final, Literal
 
 from gateway.catalog.loader import Library
-from gateway.catalog.reading import Name, Shape, Words, read_shape
-from gateway.errors import Finding, Findings, Severity
+from gateway.catalog.reading import Shape, Words
 from gateway.mapping.columns_loader import BindText, ColumnsReader
 from gateway.mapping.fields_plan import UNTOLD
-from gateway.mapping.format_model import Fact
-from gateway.mapping.format_text import FactText
+from gateway.mapping.format_text import FieldsHead
 from gateway.mapping.table_model import ControlColumns, FeedbackColumns, TableFormat, TableTemplate
 
 __all__ = ["load_table_format"]
@@ -46,20 +43,10 @@ class _FeedbackText(Shape):
     message: Words | None = None
 
 
-class _HeadText(Shape):
-    id: Name
-    version: Words
-    zh: Words
-    en: Words
-    standard: Words
-    receiver: Words
-    sealing: Words
+class _HeadText(FieldsHead):
     document: Literal["table"]
     control: _ControlText | None = None
     feedback: _FeedbackText | None = None
-    valid_from: date | None = None
-    valid_to: date | None = None
-    facts: dict[Name, FactText] | None = None
 
 
 class _TableText(Shape):
@@ -72,11 +59,8 @@ class _TableText(Shape):
 
 def load_table_format(folder: Path, library: Library) -> TableFormat:
     """Read the format in ``folder``. Raises Findings with every error found."""
-    findings: list[Finding] = []
-    fmt = _Reader(ColumnsReader(folder, library, findings)).read()
-    if fmt is None or any(finding.severity is Severity.ERROR for finding in findings):
-        raise Findings(findings)
-    return fmt
+    parts = ColumnsReader(folder, library, [])
+    return parts.sound(_Reader(parts).read())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +69,9 @@ class _Reader:
 
     def read(self) -> TableFormat | None:
         parts = self.parts
-        raw = parts.toml("format.toml")
-        head = None if raw is None else read_shape(_HeadText, raw, parts.name("format.toml"), (), parts.findings)
+        head = parts.head(_HeadText)
         if head is None:
             return None
-        parts.head(head.id, head.valid_from, head.valid_to)
         control = ControlColumns(**_given(head.control))
         self._names("format.toml", "control", asdict(control).values())
         feedback = None
@@ -100,36 +82,22 @@ class _Reader:
             self._names("format.toml", "feedback.table", [name for name in (feedback.table, feedback.schema) if name])
         own = set(asdict(control).values())
         return TableFormat(
-            id=head.id,
-            version=head.version,
-            zh=head.zh,
-            en=head.en,
-            standard=head.standard,
-            receiver=head.receiver,
-            sealing=head.sealing,
+            **head.values(),
             control=control,
             feedback=feedback,
             templates=tuple(one for file in parts.bindings() if (one := self._table(file, own)) is not None),
-            facts=tuple(
-                Fact(id=name, zh=fact.zh, en=fact.en, profile=fact.profile) for name, fact in (head.facts or {}).items()
-            ),
             texts=parts.texts,
-            valid_from=head.valid_from,
-            valid_to=head.valid_to,
-            warnings=tuple(finding for finding in parts.findings if finding.severity is Severity.WARNING),
+            warnings=parts.warnings(),
         )
 
     def _table(self, file: str, control: set[str]) -> TableTemplate | None:
         parts = self.parts
-        raw = parts.toml(file)
-        text = None if raw is None else read_shape(_TableText, raw, parts.name(file), (), parts.findings)
-        if text is None:
+        text = parts.shaped(file, _TableText)
+        catalog = None if text is None else parts.catalog(file, text.catalog)
+        if text is None or catalog is None:
             return None
-        if Path(file).stem != text.catalog:
-            parts.find("binding-not-file", file, "catalog", catalog=text.catalog)
-        catalog = parts.catalog(file, text.catalog)
-        if catalog is None:
-            return None
+        if Path(file).stem != catalog.id and Path(file).stem.startswith(f"{catalog.id}."):
+            parts.find("binding-not-file", file, "catalog", catalog=catalog.id)  # one table a catalog
         self._names(file, "table", [name for name in (text.table, text.table_schema) if name])
         self._names(file, "bind", [bind.to for bind in text.bind])
         for bind in text.bind:

@@ -5,13 +5,10 @@ Values only; :mod:`gateway.mapping.table_loader` makes them from ``mappings/form
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 
 from gateway.catalog.model import Condition
-from gateway.errors import Finding
-from gateway.mapping.format_model import Fact
+from gateway.mapping.fields_format import FieldsFormat
 from gateway.mapping.sheet_model import SheetColumn
 
 __all__ = ["ControlColumns", "FeedbackColumns", "TableFormat", "TableTemplate"]
@@ -58,27 +55,8 @@ class TableTemplate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TableFormat:
-    """One format. ``receiver`` says in words who demands it, ``sealing`` how its rows are vouched for; ``feedback`` is None where the
-    receiver writes into the rows themselves. ``texts`` are the bytes of format.toml and of every binding by path in the folder.
-    """
+class TableFormat(FieldsFormat[TableTemplate]):
+    """One format. ``feedback`` is None where the receiver writes into the rows themselves."""
 
-    id: str
-    version: str
-    zh: str
-    en: str
-    standard: str
-    receiver: str
-    sealing: str
     control: ControlColumns
     feedback: FeedbackColumns | None
-    templates: tuple[TableTemplate, ...]
-    facts: tuple[Fact, ...]
-    texts: Mapping[str, bytes]
-    valid_from: date | None = None
-    valid_to: date | None = None
-    warnings: tuple[Finding, ...] = ()
-
-    def catalogs(self) -> tuple[str, ...]:
-        """The catalogs that it takes."""
-        return tuple(template.catalog for template in self.templates)
