@@ -19,7 +19,7 @@ from gateway.clock import Clock, Ids, instant
 from gateway.config import RecordsSourceSettings, Settings, inspect_settings
 from gateway.config_values import file_place
 from gateway.errors import ExchangeError, Finding, Findings, GatewayError, Severity
-from gateway.exchange.folder import REFUSED
+from gateway.exchange.by_files import REFUSED
 from gateway.exchange.place import ASIDE
 from gateway.ledger.memory import FileHeadMemory
 from gateway.mapping.disclosure import Sight

@@ -14,7 +14,8 @@ from gateway.delivery.carry_json import JsonCarrier
 from gateway.delivery.carry_sheets import SheetCarrier
 from gateway.delivery.exchange import Route, receiver_of
 from gateway.errors import ConfigError
-from gateway.exchange.folder import Folders, FolderTransport
+from gateway.exchange.by_files import Folders
+from gateway.exchange.folder import FolderTransport
 from gateway.exchange.folder_place import FolderPlace
 from gateway.exchange.foreign import ForeignTransport
 from gateway.exchange.place import Place

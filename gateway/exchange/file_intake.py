@@ -15,6 +15,7 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.errors import ExchangeError, PeerUnavailableError
+from gateway.exchange.by_files import REFUSED, TAKEN, Folders
 from gateway.exchange.file_names import (
     DIGEST,
     SHOWN,
@@ -28,7 +29,6 @@ from gateway.exchange.file_names import (
     shown_text,
     sibling,
 )
-from gateway.exchange.folder import REFUSED, TAKEN, Folders
 from gateway.exchange.intake import Intake, Pending, ProblemAnswer, ReceiptTaken
 from gateway.exchange.place import ASIDE, Entry, Place, lay_aside, publish, read_whole, stands, write_part
 from gateway.exchange.problem import Problem

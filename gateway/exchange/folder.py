@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from gateway.clock import Clock
-from gateway.errors import ExchangeError, GatewayError, PackageError
-from gateway.exchange.digests import RouteDigests
+from gateway.errors import ExchangeError, PackageError
+from gateway.exchange.by_files import TAKEN, ByFiles, Folders
 from gateway.exchange.file_names import DIGEST, SHOWN, FileName, Kind, part_of, read_name, shown_of, shown_text
 from gateway.exchange.outcome import (
     Acknowledged,
@@ -38,33 +35,15 @@ from gateway.package.batch import parse_batch
 from gateway.package.container import open_package
 from gateway.package.limits import Limits
 
-__all__ = ["REFUSED", "TAKEN", "FolderTransport", "Folders", "name_of"]
+__all__ = ["FolderTransport", "name_of"]
 
-TAKEN: Final = "taken"
-REFUSED: Final = "refused"
 _SHOWN_BYTES: Final = 16 * 1024
 _PROBLEM_BYTES: Final = 64 * 1024
 _CONFLICT: Final = 409
 _NAMES_KEPT: Final = 1_000
-_log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
-    """The two folders of a place, as this node sees them: what it puts and what it looks through.
-
-    ``taken_away``: the other side (or what carries files on) removes files instead of moving them to ``taken/``. ``total`` is how long
-    one question may last, in seconds; ``receipt_bytes`` bounds a receipt.
-    """
-
-    outgoing: str = "outgoing"
-    incoming: str = "incoming"
-    taken_away: bool = False
-    total: float = 60.0
-    receipt_bytes: int = 32 * 1024 * 1024
-
-
-class FolderTransport:
+class FolderTransport(ByFiles):
     """One peer's folders. ``package_of`` gives a sealed batch's bytes by its id: the file's name is made from them.
 
     Safe for concurrent use within one event loop; :meth:`close` when done.
@@ -80,12 +59,8 @@ class FolderTransport:
         package_of: Callable[[str], bytes | None],
         folders: Folders | None = None,
     ) -> None:
-        self._place = place
-        self._peer = peer
-        self._node = node
-        self._clock = clock
+        super().__init__(place, peer=peer, node=node, clock=clock, folders=folders)
         self._package_of = package_of
-        self._folders = folders or Folders()
         self._names: dict[str, FileName] = {}
 
     async def send(self, outgoing: Outgoing) -> Outcome:
@@ -115,18 +90,12 @@ class FolderTransport:
 
     async def receipt(self, batch_id: str) -> ReceiptAnswer:
         """Look for the receipt, else for a refusal, else for where the package is."""
-        started = self._clock.monotonic()
-        answer: ReceiptAnswer
-        try:
-            async with asyncio.timeout(self._folders.total):
-                name = await self._name(batch_id, None)
-                answer = NeverReceived() if name is None else await self._look(name)
-        except TimeoutError:
-            answer = Later(why="peer-timeout")
-        except GatewayError as error:
-            answer = Later(why=error.code)
-        self._report("exchange.receipt-asked", answer, started, batch_id)
-        return answer
+
+        async def look() -> ReceiptAnswer:
+            name = await self._name(batch_id, None)
+            return NeverReceived() if name is None else await self._look(name)
+
+        return await self._asked(batch_id, look)
 
     async def arrived(self) -> list[FileName]:
         """The receipts that lie in the incoming folder and are whole or becoming so. Raises ExchangeError, PeerUnavailableError."""
@@ -140,25 +109,6 @@ class FolderTransport:
         for each in (f"{name}{ending}" for name in named for ending in (SHOWN, DIGEST, "")):
             if await self._place.find(incoming, each) is not None:
                 await lay_aside(self._place, incoming, each, f"{incoming}/{ASIDE}")
-
-    async def node(self) -> NodeInfo:
-        """Folders do not say whose they are: what is configured, when they can be used. Raises ExchangeError ``node-question-failed``."""
-        try:
-            async with asyncio.timeout(self._folders.total):
-                await self._place.probe((self._folders.outgoing, self._folders.incoming))
-        except TimeoutError as error:
-            raise ExchangeError("node-question-failed", peer=self._peer, why="peer-timeout", status="-") from error
-        except ExchangeError as error:
-            raise ExchangeError("node-question-failed", peer=self._peer, why=error.code, status="-") from error
-        return self._node
-
-    async def digests(self, route: str, prefix: str) -> RouteDigests:
-        """Raises ExchangeError ``digests-not-by-file``: files do not answer such questions."""
-        raise ExchangeError("digests-not-by-file", peer=self._peer)
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        await self._place.close()
 
     async def _look(self, name: FileName) -> ReceiptAnswer:
         place, incoming, outgoing = self._place, self._folders.incoming, self._folders.outgoing
@@ -219,20 +169,6 @@ class FolderTransport:
                 self._names.pop(next(iter(self._names)))
             self._names[batch_id] = await asyncio.to_thread(name_of, data)
         return self._names[batch_id]
-
-    def _report(
-        self, event: str, outcome: Outcome | ReceiptAnswer, started: float, batch_id: str, **facts: object
-    ) -> None:
-        _log.info(
-            event,
-            peer=self._peer,
-            outcome=type(outcome).__name__,
-            why=getattr(outcome, "why", None),
-            code=getattr(outcome, "code", None),
-            batch_id=batch_id,
-            seconds=round(self._clock.monotonic() - started, 3),
-            **facts,
-        )
 
 
 def name_of(package: bytes) -> FileName:

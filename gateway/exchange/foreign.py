@@ -18,10 +18,9 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.errors import ExchangeError, GatewayError
+from gateway.exchange.by_files import REFUSED, TAKEN, ByFiles, Folders
 from gateway.exchange.carrier import Carried, Carrier
-from gateway.exchange.digests import RouteDigests
 from gateway.exchange.file_names import DIGEST, part_of
-from gateway.exchange.folder import REFUSED, TAKEN, Folders
 from gateway.exchange.outcome import (
     Acknowledged,
     Later,
@@ -53,7 +52,7 @@ class Arrived:
     batch_id: str
 
 
-class ForeignTransport:
+class ForeignTransport(ByFiles):
     """One receiver's folders. ``package_of`` gives a sealed batch by its id, ``waiting`` the ids of batches that wait for feedback.
 
     Safe for concurrent use within one event loop; :meth:`close` when done.
@@ -72,15 +71,11 @@ class ForeignTransport:
         waiting: Callable[[], Iterable[str]],
         folders: Folders | None = None,
     ) -> None:
-        self._place = place
-        self._peer = peer
-        self._node = node
-        self._clock = clock
+        super().__init__(place, peer=peer, node=node, clock=clock, folders=folders)
         self._carrier = carrier
         self._recorder = recorder
         self._package_of = package_of
         self._waiting = waiting
-        self._folders = folders or Folders()
         self._turn = asyncio.Lock()  # feedback is taken down once
 
     async def send(self, outgoing: Outgoing) -> Outcome:
@@ -118,18 +113,12 @@ class ForeignTransport:
 
     async def receipt(self, batch_id: str) -> ReceiptAnswer:
         """Look for feedback on every file of the batch, and take it down when it is complete."""
-        started = self._clock.monotonic()
-        answer: ReceiptAnswer
-        try:
-            async with asyncio.timeout(self._folders.total), self._turn:
-                package = await asyncio.to_thread(self._package_of, batch_id)
-                answer = NeverReceived() if package is None else await self._look(batch_id, package)
-        except TimeoutError:
-            answer = Later(why="peer-timeout")
-        except GatewayError as error:
-            answer = Later(why=error.code)
-        self._report("exchange.receipt-asked", answer, started, batch_id)
-        return answer
+
+        async def look() -> ReceiptAnswer:
+            package = await asyncio.to_thread(self._package_of, batch_id)
+            return NeverReceived() if package is None else await self._look(batch_id, package)
+
+        return await self._asked(batch_id, look, self._turn)
 
     async def arrived(self) -> list[Arrived]:
         """The batches that wait and have feedback in the incoming folder. Raises ExchangeError, PeerUnavailableError."""
@@ -144,25 +133,6 @@ class ForeignTransport:
 
     async def set_aside(self, batch_id: str) -> None:
         """Nothing: feedback is looked for by the batches that wait for it."""
-
-    async def node(self) -> NodeInfo:
-        """What is configured, when the folders can be used. Raises ExchangeError ``node-question-failed``."""
-        try:
-            async with asyncio.timeout(self._folders.total):
-                await self._place.probe((self._folders.outgoing, self._folders.incoming))
-        except TimeoutError as error:
-            raise ExchangeError("node-question-failed", peer=self._peer, why="peer-timeout", status="-") from error
-        except ExchangeError as error:
-            raise ExchangeError("node-question-failed", peer=self._peer, why=error.code, status="-") from error
-        return self._node
-
-    async def digests(self, route: str, prefix: str) -> RouteDigests:
-        """Raises ExchangeError ``digests-not-by-file``."""
-        raise ExchangeError("digests-not-by-file", peer=self._peer)
-
-    async def close(self) -> None:
-        """Let go of connections."""
-        await self._place.close()
 
     async def _look(self, batch_id: str, package: bytes) -> ReceiptAnswer:
         # 1. taken down before
@@ -263,20 +233,6 @@ class ForeignTransport:
         for each in (name + DIGEST, name):
             if await self._place.find(folder, each) is not None:
                 await lay_aside(self._place, folder, each, f"{below or folder}/{to}")
-
-    def _report(
-        self, event: str, outcome: Outcome | ReceiptAnswer, started: float, batch_id: str, **facts: object
-    ) -> None:
-        _log.info(
-            event,
-            peer=self._peer,
-            outcome=type(outcome).__name__,
-            why=getattr(outcome, "why", None),
-            code=getattr(outcome, "code", None),
-            batch_id=batch_id,
-            seconds=round(self._clock.monotonic() - started, 3),
-            **facts,
-        )
 
 
 def _kept(batch_id: str) -> str:

@@ -5,63 +5,30 @@ A line of a signed note like any other, by a key of type 0x04 over the note's te
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from gateway.errors import LedgerError
-from gateway.ledger.encoding import from_base64, to_base64
-from gateway.ledger.note import is_name, parse_line, signature_line
+from gateway.ledger.note import NoteKey, parse_line, signature_line
 
 __all__ = ["Cosignature", "Cosigner", "CosignerKey", "find_cosignature"]
 
 _TYPE: Final = b"\x04"
-_KEY_BYTES: Final = 32
-_ID_BYTES: Final = 4
 _TIME_BYTES: Final = 8
 _SIGNATURE_BYTES: Final = 64
 _LATEST: Final = 2**63 - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_HEX_ID: Final = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CosignerKey:
-    """A witness's name and the 32 bytes of its Ed25519 public key."""
+class CosignerKey(NoteKey):
+    """A witness's key (type 0x04)."""
 
-    name: str
-    public: bytes
-
-    def __post_init__(self) -> None:
-        if not is_name(self.name) or len(self.public) != _KEY_BYTES:
-            raise LedgerError("verifier-key-invalid")
-
-    @classmethod
-    def parse(cls, text: str) -> CosignerKey:
-        """From ``name+hash+base64`` with key type 0x04. Raises LedgerError ``verifier-key-invalid``."""
-        parts = text.split("+", 2)
-        if len(parts) != 3 or not _HEX_ID.fullmatch(parts[1]):
-            raise LedgerError("verifier-key-invalid")
-        material = from_base64(parts[2])
-        if material is None or material[:1] != _TYPE:
-            raise LedgerError("verifier-key-invalid")
-        key = cls(name=parts[0], public=material[1:])
-        if key.key_id.hex() != parts[1]:
-            raise LedgerError("verifier-key-invalid")
-        return key
-
-    @property
-    def key_id(self) -> bytes:
-        """The first four bytes of SHA-256(name ‖ 0x0A ‖ 0x04 ‖ public key)."""
-        return sha256(self.name.encode("utf-8") + b"\n" + _TYPE + self.public).digest()[:_ID_BYTES]
-
-    def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}+{to_base64(_TYPE + self.public)}"
+    kind = _TYPE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import ClassVar, Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -20,6 +20,7 @@ from gateway.ledger.encoding import from_base64, to_base64
 __all__ = [
     "MAX_NOTE_BYTES",
     "MAX_SIGNATURES",
+    "NoteKey",
     "NoteSigner",
     "VerifierKey",
     "is_name",
@@ -43,8 +44,10 @@ _HEX_ID: Final = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifierKey:
-    """A key name and the 32 bytes of an Ed25519 public key."""
+class NoteKey:
+    """A key name and the 32 bytes of an Ed25519 public key; ``kind`` is the signature type that it is for."""
+
+    kind: ClassVar[bytes]
 
     name: str
     public: bytes
@@ -54,13 +57,13 @@ class VerifierKey:
             raise LedgerError("verifier-key-invalid")
 
     @classmethod
-    def parse(cls, text: str) -> VerifierKey:
-        """From ``name+hash+base64``. Raises LedgerError ``verifier-key-invalid`` on any other form and on a wrong hash."""
+    def parse(cls, text: str) -> Self:
+        """From ``name+hash+base64``. Raises LedgerError ``verifier-key-invalid`` on any other form, type and on a wrong hash."""
         parts = text.split("+", 2)  # base64 may hold a plus, a name may not
         if len(parts) != 3 or not _HEX_ID.fullmatch(parts[1]):
             raise LedgerError("verifier-key-invalid")
         material = from_base64(parts[2])
-        if material is None or material[:1] != _ED25519:
+        if material is None or material[:1] != cls.kind:
             raise LedgerError("verifier-key-invalid")
         key = cls(name=parts[0], public=material[1:])
         if key.key_id.hex() != parts[1]:
@@ -69,12 +72,19 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """The first four bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)."""
-        return sha256(self.name.encode("utf-8") + b"\n" + _ED25519 + self.public).digest()[:_ID_BYTES]
+        """The first four bytes of SHA-256(name ‖ 0x0A ‖ kind ‖ public key)."""
+        return sha256(self.name.encode("utf-8") + b"\n" + self.kind + self.public).digest()[:_ID_BYTES]
 
     def __str__(self) -> str:
-        """The verifier key as text, ``name+hash+base64``."""
-        return f"{self.name}+{self.key_id.hex()}+{to_base64(_ED25519 + self.public)}"
+        """The key as text, ``name+hash+base64``."""
+        return f"{self.name}+{self.key_id.hex()}+{to_base64(self.kind + self.public)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierKey(NoteKey):
+    """What verifies a note's own signatures (type 0x01)."""
+
+    kind = _ED25519
 
     def check(self, text: bytes, signature: bytes) -> None:
         """Raises LedgerError ``note-signature-invalid`` unless this key signed exactly ``text``."""

@@ -16,8 +16,8 @@ from gateway.catalog.loader import Library
 from gateway.catalog.reading import read_shape, read_toml
 from gateway.errors import Finding, Findings, MappingError, Severity
 from gateway.mapping.binding_loader import FormatForm, read_binding
-from gateway.mapping.format_model import Binding, Document, Fact, Format
-from gateway.mapping.format_text import FormatText
+from gateway.mapping.format_model import Binding, Document, Format
+from gateway.mapping.format_text import FormatText, facts_of
 from gateway.mapping.gate import compile_schema
 from gateway.mapping.safe_xml import parse_safely
 from gateway.mapping.schema import Schema, load_schema
@@ -61,7 +61,6 @@ class _FolderReader:
         warnings = tuple(finding for finding in self._findings if finding.severity is Severity.WARNING)
         if len(warnings) < len(self._findings):
             raise Findings(self._findings)
-        facts = (head.facts or {}).items()
         return Format(
             id=head.id,
             version=head.version,
@@ -71,7 +70,7 @@ class _FolderReader:
             schema_file=head.xsd,
             schema=schema,
             prefixes=prefixes,
-            facts=tuple(Fact(id=name, zh=fact.zh, en=fact.en, profile=fact.profile) for name, fact in facts),
+            facts=facts_of(head.facts),
             bindings=bindings,
             texts=self._texts,
             document=head.document,

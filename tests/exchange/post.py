@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from gateway.errors import PeerUnavailableError
+from gateway.exchange.by_files import Folders
 from gateway.exchange.file_intake import FileIntake, Looked
 from gateway.exchange.file_names import digest_line
-from gateway.exchange.folder import Folders, FolderTransport, name_of
+from gateway.exchange.folder import FolderTransport, name_of
 from gateway.exchange.folder_place import FolderPlace
 from gateway.exchange.place import Entry, Place
 from gateway.exchange.port import NodeInfo, Outgoing

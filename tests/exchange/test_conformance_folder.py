@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.exchange.by_files import Folders
 from gateway.exchange.file_intake import FileIntake
-from gateway.exchange.folder import Folders, FolderTransport
+from gateway.exchange.folder import FolderTransport
 from gateway.exchange.folder_place import FolderPlace
 from gateway.exchange.intake import Facts, Pending, ProblemAnswer, ReceiptTaken
 from gateway.exchange.place import Place
