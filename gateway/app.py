@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -76,7 +76,7 @@ from gateway.store.entries import DurableLog
 from gateway.store.lock import hold
 from gateway.ways import build_folders, build_service_transport, is_by_files
 
-__all__ = ["Gateway", "ledger_origin", "open_gateway", "read_gateway"]
+__all__ = ["Gateway", "ledger_origin", "locked_gateway", "open_gateway", "read_gateway"]
 
 
 _HOURS = 1_000
@@ -432,24 +432,29 @@ class Gateway:
 
 
 @contextmanager
+def locked_gateway(settings: Settings, *, what: str, clock: Clock, ids: Ids) -> Iterator[Gateway]:
+    """A gateway that nobody else works on, whose journal is migrated and whose ledger is not held against its memory yet."""
+    lock = hold(settings.data_dir, what=what, at=instant(clock.now()))
+    with lock, closing(Database.open(settings.store_url, upgrading=True)) as database:
+        database.migrate()
+        gateway = Gateway(settings, database, clock, ids)
+        newest = DurableLog(database).newest_checkpoint()
+        signed = 0 if newest is None else newest.size
+        check_ledger_key(read_history(database), gateway.note_signer.verifier, gateway.notary, signed)
+        yield gateway
+
+
+@contextmanager
 def open_gateway(settings: Settings, *, what: str, clock: Clock, ids: Ids, signing: bool = True) -> Iterator[Gateway]:
     """A gateway that may write: the state folder is locked, the journal migrated, the ledger held against its memory.
 
     ``what`` says in the lock who we are. Without ``signing`` nothing is signed before :meth:`Notary.release` is called. Raises StoreError
     ``state-held`` while another process works on the state, LedgerError when the ledger was rolled back or forked, and what the parts raise.
     """
-    with ExitStack() as stack:
-        stack.enter_context(hold(settings.data_dir, what=what, at=instant(clock.now())))
-        database = Database.open(settings.store_url, upgrading=True)
-        stack.callback(database.close)
-        database.migrate()
-        gateway = Gateway(settings, database, clock, ids)
-        newest = DurableLog(database).newest_checkpoint()
-        signed = 0 if newest is None else newest.size
-        check_ledger_key(read_history(database), gateway.note_signer.verifier, gateway.notary, signed)
+    with locked_gateway(settings, what=what, clock=clock, ids=ids) as gateway:
         gateway.notary.start()
         # One commit: what this start has to tell stands in the ledger before any work does.
-        with database.begin() as conn:
+        with gateway.database.begin() as conn:
             begin_ledger(
                 conn,
                 node=gateway.node,
@@ -467,7 +472,7 @@ def open_gateway(settings: Settings, *, what: str, clock: Clock, ids: Ids, signi
                 clock=clock,
             )
             enter_configuration(conn, node=gateway.node, values=configured_values(settings), clock=clock)
-        close_interrupted(database, clock)
+        close_interrupted(gateway.database, clock)
         if not signing:
             gateway.notary.withhold()
         # What a crash left unsigned is signed now; nothing happens when there is none.

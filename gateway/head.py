@@ -6,22 +6,17 @@ A node does not start without it, nor with one that the ledger contradicts; so n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from gateway import __version__
-from gateway.app import Gateway
+from gateway.app import Gateway, locked_gateway
 from gateway.clock import Clock, Ids, instant
 from gateway.config import Settings
-from gateway.delivery.keyring import check_ledger_key, read_history
 from gateway.errors import LedgerError
 from gateway.ledger.append import append
 from gateway.ledger.entry import Value
 from gateway.ledger.memory import FileHeadMemory
-from gateway.store.database import Database
 from gateway.store.entries import DurableLog, TransactionLog
-from gateway.store.lock import hold
 
 __all__ = ["head_status", "init_head", "recover_head"]
 
@@ -64,7 +59,7 @@ def init_head(settings: Settings, *, clock: Clock, ids: Ids) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise LedgerError("ledger-file-failed", path=folder, reason=error.strerror) from error
-    with _locked(settings, "audit head init", clock, ids) as gateway:
+    with locked_gateway(settings, what="audit head init", clock=clock, ids=ids) as gateway:
         gateway.publisher.lay_down(DurableLog(gateway.database))
 
 
@@ -77,7 +72,7 @@ def recover_head(
 
     Enters a ``recovery``, then signs. Raises LedgerError as :meth:`gateway.ledger.publish.Publisher.examine`, ``recovery-without-checkpoint``.
     """
-    with _locked(settings, "audit head recover", clock, ids) as gateway:
+    with locked_gateway(settings, what="audit head recover", clock=clock, ids=ids) as gateway:
         log = DurableLog(gateway.database)
         newest, head = log.newest_checkpoint(), log.head()
         if note is None:
@@ -101,18 +96,3 @@ def recover_head(
         gateway.publisher.recover(log, note, clock)
         gateway.notary.publish(final=True)
     return {"size": checkpoint.size, "entry": index, "source": source}
-
-
-@contextmanager
-def _locked(settings: Settings, what: str, clock: Clock, ids: Ids) -> Iterator[Gateway]:
-    """A gateway that nobody else works on, whose ledger is not held against its memory yet."""
-    with ExitStack() as stack:
-        stack.enter_context(hold(settings.data_dir, what=what, at=instant(clock.now())))
-        database = Database.open(settings.store_url, upgrading=True)
-        stack.callback(database.close)
-        database.migrate()
-        gateway = Gateway(settings, database, clock, ids)
-        newest = DurableLog(database).newest_checkpoint()
-        signed = 0 if newest is None else newest.size
-        check_ledger_key(read_history(database), gateway.note_signer.verifier, gateway.notary, signed)
-        yield gateway

@@ -14,8 +14,9 @@ from gateway.exchange.file_names import digest_line
 from gateway.orders import ORDERS
 from gateway.store import batches, quarantine
 from gateway.store.states import State
+from tests.delivery.foreign import lay_foreign
 from tests.delivery.test_by_files import collect
-from tests.nodes import PROVINCE, Nodes, lay_nodes, permit, run_once
+from tests.nodes import Nodes, permit, run_once
 
 FORMATS: Mapping[str, tuple[str, int, str]] = {
     "credit-2018-split": ("行政许可_法人_*.xlsx", 24, "行政许可决定文书号"),
@@ -30,29 +31,7 @@ def format_id(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def nodes(tmp_path: Path, format_id: str) -> Nodes:
-    nodes = lay_nodes(tmp_path)
-    for folder in ("outgoing", "incoming"):
-        (tmp_path / "exchange" / folder).mkdir(parents=True)
-    nodes.bureau.configure(f"""
-[peers.province]
-code = "{PROVINCE}"
-name = "示例省交通运输厅"
-url = "file://{tmp_path}/exchange"
-feedback = "taken-down"
-
-[sources.permits]
-kind = "sql"
-mapping = "credit-2018-permits"
-url = "sqlite:///{nodes.business.file}"
-query = "SELECT * FROM permits"
-
-[exchanges.permits-to-province]
-catalog = "administrative-license"
-source = "permits"
-format = "{format_id}"
-peer = "province"
-""")
-    return nodes
+    return lay_foreign(tmp_path, format_id)
 
 
 def take(place: Path, pattern: str) -> tuple[str, pl.DataFrame]:

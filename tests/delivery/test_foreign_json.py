@@ -15,37 +15,16 @@ from referencing import Registry, Resource
 from gateway.exchange.file_names import digest_line
 from gateway.store import batches, quarantine
 from gateway.store.states import State
+from tests.delivery.foreign import lay_foreign
 from tests.delivery.test_by_files import collect
-from tests.nodes import MAPPINGS, PROVINCE, Nodes, lay_nodes, permit, run_once
+from tests.nodes import MAPPINGS, Nodes, permit, run_once
 
 FORMAT = MAPPINGS / "formats" / "message-json"
 
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Nodes:
-    nodes = lay_nodes(tmp_path)
-    for folder in ("outgoing", "incoming"):
-        (tmp_path / "exchange" / folder).mkdir(parents=True)
-    nodes.bureau.configure(f"""
-[peers.province]
-code = "{PROVINCE}"
-name = "示例省交通运输厅"
-url = "file://{tmp_path}/exchange"
-feedback = "taken-down"
-
-[sources.permits]
-kind = "sql"
-mapping = "credit-2018-permits"
-url = "sqlite:///{nodes.business.file}"
-query = "SELECT * FROM permits"
-
-[exchanges.permits-to-province]
-catalog = "administrative-license"
-source = "permits"
-format = "message-json"
-peer = "province"
-""")
-    return nodes
+    return lay_foreign(tmp_path, FORMAT.name)
 
 
 def take(place: Path, pattern: str) -> tuple[str, bytes]:
