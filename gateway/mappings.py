@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,13 +40,22 @@ class Writing:
     gate: Gate
 
 
+AnyFormat = Format | SheetFormat | JsonFormat | TableFormat
+_LOADERS: Mapping[str, Callable[[Path, Library], AnyFormat]] = {
+    "sheet": load_sheet_format,
+    "json": load_json_format,
+    "table": load_table_format,
+}
+
+
 class Mappings:
     """What ``folder`` says; its parts are read when first asked for. ``zone`` is where an instant becomes a calendar day."""
 
     def __init__(self, folder: Path, zone: str) -> None:
         self.folder = folder
         self._zone = zone
-        self._formats: dict[str, Format] = {}
+        self._formats: dict[str, AnyFormat] = {}
+        self._json_plans: dict[tuple[str, str], Sequence[JsonPlan]] = {}
 
     @cached_property
     def library(self) -> Library:
@@ -67,63 +76,60 @@ class Mappings:
         """What a format's documents are: ``record``, ``whole``, ``sheet``, ``json``, ``table``. Raises ConfigError ``format-unknown``."""
         if name not in self.format_names():
             raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
-        return document_of(self.folder / "formats" / name)
+        return document_of(self._folder_of(name))
 
     def is_sheet_format(self, name: str) -> bool:
         """Whether a format is one of sheets. Raises ConfigError ``format-unknown``."""
         return self.document_of(name) == "sheet"
 
-    def json_format(self, name: str) -> JsonFormat:
-        """A format of JSON by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
-        if name not in self.format_names():
-            raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
-        return load_json_format(self.folder / "formats" / name, self.library)
-
-    def json_plans(self, name: str, catalog: Catalog) -> list[JsonPlan]:
+    def json_plans(self, name: str, catalog: Catalog) -> Sequence[JsonPlan]:
         """How records of a catalog become JSON documents, one plan for each of the format's templates. Raises MappingError
         ``format-without-catalog``, ConfigError ``format-unknown``, Findings."""
-        fmt = self.json_format(name)
-        plans = [JsonPlan(fmt, one, self.library) for one in fmt.templates if one.catalog == catalog.id]
-        if not plans:
-            raise MappingError("format-without-catalog", format=name, catalog=catalog.id)
-        return plans
+        if (name, catalog.id) not in self._json_plans:
+            fmt = self.json_format(name)
+            plans = [JsonPlan(fmt, one, self.library) for one in fmt.templates if one.catalog == catalog.id]
+            if not plans:
+                raise MappingError("format-without-catalog", format=name, catalog=catalog.id)
+            self._json_plans[name, catalog.id] = plans
+        return self._json_plans[name, catalog.id]
 
     def is_table_format(self, name: str) -> bool:
         """Whether a format is one of database tables. Raises ConfigError ``format-unknown``."""
         return self.document_of(name) == "table"
 
+    def any_format(self, name: str) -> AnyFormat:
+        """A format of any kind by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
+        if name not in self._formats:
+            load = _LOADERS.get(self.document_of(name), load_format)
+            self._formats[name] = load(self._folder_of(name), self.library)
+        return self._formats[name]
+
+    # A format that is asked for as what it is not is read as that: its findings say what it is.
+
     def sheet_format(self, name: str) -> SheetFormat:
-        """A format of sheets by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
-        self.document_of(name)
-        return load_sheet_format(self.folder / "formats" / name, self.library)
+        """A format of sheets. Raises as :meth:`any_format`."""
+        fmt = self.any_format(name)
+        return fmt if isinstance(fmt, SheetFormat) else load_sheet_format(self._folder_of(name), self.library)
+
+    def json_format(self, name: str) -> JsonFormat:
+        """A format of JSON. Raises as :meth:`any_format`."""
+        fmt = self.any_format(name)
+        return fmt if isinstance(fmt, JsonFormat) else load_json_format(self._folder_of(name), self.library)
 
     def table_format(self, name: str) -> TableFormat:
-        """A format of database tables by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
-        self.document_of(name)
-        return load_table_format(self.folder / "formats" / name, self.library)
-
-    def any_format(self, name: str) -> Format | SheetFormat | JsonFormat | TableFormat:
-        """A format of any kind. Raises ConfigError ``format-unknown``, Findings."""
-        match self.document_of(name):
-            case "sheet":
-                return self.sheet_format(name)
-            case "json":
-                return self.json_format(name)
-            case "table":
-                return self.table_format(name)
-            case _:
-                return self.format(name)
+        """A format of database tables. Raises as :meth:`any_format`."""
+        fmt = self.any_format(name)
+        return fmt if isinstance(fmt, TableFormat) else load_table_format(self._folder_of(name), self.library)
 
     def format(self, name: str) -> Format:
-        """A format by its folder's name. Raises ConfigError ``format-unknown``, MappingError ``format-of-sheets``,
-        ``format-of-json``, Findings."""
-        if self.document_of(name) in {"sheet", "table"}:
-            raise MappingError("format-of-sheets", format=name)
-        if self.document_of(name) == "json":
-            raise MappingError("format-of-json", format=name)
-        if name not in self._formats:
-            self._formats[name] = load_format(self.folder / "formats" / name, self.library)
-        return self._formats[name]
+        """A format of XML. Raises as :meth:`any_format`, MappingError ``format-of-sheets``, ``format-of-json``."""
+        fmt = self.any_format(name)
+        if isinstance(fmt, Format):
+            return fmt
+        raise MappingError("format-of-json" if isinstance(fmt, JsonFormat) else "format-of-sheets", format=name)
+
+    def _folder_of(self, name: str) -> Path:
+        return self.folder / "formats" / name
 
     def catalog(self, name: str) -> Catalog:
         """A catalog by its id. Raises ConfigError ``catalog-unknown``."""

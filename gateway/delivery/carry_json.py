@@ -18,8 +18,7 @@ from gateway.mapping.json_model import JsonFormat
 from gateway.mapping.json_plan import JsonPlan
 from gateway.mapping.json_value import json_bytes
 from gateway.mapping.sheet_model import SheetFeedback, moment_name
-from gateway.package.batch import ParsedBatch, parse_batch
-from gateway.package.container import open_package
+from gateway.package.batch import ParsedBatch
 from gateway.package.fields import Fields, read_fields
 from gateway.package.header import BatchHeader
 from gateway.package.record import BatchRecord, Operation
@@ -43,16 +42,12 @@ class JsonCarrier:
         self._plans_of = plans_of
         self._zone = zone
 
-    def carry(self, package: bytes) -> Sequence[Carried]:
+    def files(self, batch: ParsedBatch) -> Sequence[Carried]:
         """The documents of a batch, in the order of the templates.
 
         Raises PackageError, MappingError ``json-gate-refused``; DeliveryError ``sheets-withdrawal`` when records are taken back and the format
         names no file for that, ``sheets-template-unknown`` when the format has changed since, ``sheets-feedback-unsaid``.
         """
-        return self.files(parse_batch(open_package(package).document))
-
-    def files(self, batch: ParsedBatch) -> Sequence[Carried]:
-        """The same of a batch that was read. Raises as :meth:`carry`."""
         fmt = self._format_of(batch.header.format.id)
         return tuple(self._files(fmt, _feedback(fmt), batch))
 

@@ -15,8 +15,7 @@ from gateway.errors import DeliveryError
 from gateway.exchange.carrier import Answered, Carried
 from gateway.mapping.sheet_file import sheet_file
 from gateway.mapping.sheet_model import SheetFeedback, SheetFormat, SheetTemplate, moment_name
-from gateway.package.batch import ParsedBatch, parse_batch
-from gateway.package.container import open_package
+from gateway.package.batch import ParsedBatch
 from gateway.package.fields import read_fields
 from gateway.package.record import BatchRecord, Operation
 
@@ -33,16 +32,12 @@ class SheetCarrier:
         self._format_of = format_of
         self._zone = zone
 
-    def carry(self, package: bytes) -> Sequence[Carried]:
+    def files(self, batch: ParsedBatch) -> Sequence[Carried]:
         """The workbooks of a batch, in the order of the templates.
 
         Raises PackageError, MappingError ``sheet-too-large``, ``xls-missing``; DeliveryError ``sheets-withdrawal`` when records are taken
         back and the format names no file for that, ``sheets-template-unknown`` when the format has changed since, ``sheets-feedback-unsaid``.
         """
-        return self.files(parse_batch(open_package(package).document))
-
-    def files(self, batch: ParsedBatch) -> Sequence[Carried]:
-        """The same of a batch that was read. Raises as :meth:`carry`."""
         fmt = self._format_of(batch.header.format.id)
         feedback = _feedback(fmt)
         return tuple(self._files(fmt, feedback, batch))

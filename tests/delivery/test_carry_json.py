@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from gateway.delivery.carry import FormatCarrier
 from gateway.delivery.carry_json import JsonCarrier
 from gateway.errors import DeliveryError
 from gateway.exchange.recorder import Told
@@ -48,8 +49,8 @@ def sealed(*bodies: str) -> bytes:
 
 def test_more_records_than_a_document_takes_make_several(carrier: JsonCarrier, body: str) -> None:
     package = sealed(*[body] * 501)
-    first, second = carrier.carry(package)
-    assert carrier.carry(package) == (first, second), "the same bytes at each attempt"
+    first, second = FormatCarrier(lambda _id: carrier).carry(package)
+    assert FormatCarrier(lambda _id: carrier).carry(package) == (first, second), "the same bytes at each attempt"
     stem = f"xzxk_{NOW.astimezone(ZoneInfo('Asia/Shanghai')):%Y%m%d%H%M%S}"
     assert [one.name for one in (first, second)] == [f"{stem}_000001.json", f"{stem}_000002.json"]
     assert [one.answer for one in (first, second)] == [f"{stem}_000001_反馈.csv", f"{stem}_000002_反馈.csv"]
@@ -68,5 +69,5 @@ def test_what_the_format_has_no_place_for_any_more_is_not_dropped(
 ) -> None:
     assert old in body
     with pytest.raises(DeliveryError) as raised:
-        carrier.carry(sealed(body.replace(old, new)))
+        FormatCarrier(lambda _id: carrier).carry(sealed(body.replace(old, new)))
     assert raised.value.code == "sheets-template-unknown"

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from gateway.catalog.loader import Library, load_catalogs
+from gateway.delivery.carry import FormatCarrier
 from gateway.delivery.carry_sheets import SheetCarrier
 from gateway.errors import DeliveryError, SourceError
 from gateway.exchange.carrier import Carried
@@ -51,7 +52,8 @@ def test_what_was_sealed_is_what_stands_in_the_file(name: str, library: Library)
     fmt = load_sheet_format(MAPPINGS / "formats" / name, library)
     assert fmt.feedback is not None
     assert fmt.withdrawn is not None
-    carrier = SheetCarrier(lambda _id: fmt, ZoneInfo("Asia/Shanghai"))
+    sheets = SheetCarrier(lambda _id: fmt, ZoneInfo("Asia/Shanghai"))
+    carrier = FormatCarrier(lambda _id: sheets)
     for template in fmt.templates:
         texts = [f"=HYPERLINK({number})<&>" for number in range(len(template.columns))]
         package = sealed(fmt, template, texts)

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from gateway.catalog.loader import load_catalogs
+from gateway.delivery.carry import FormatCarrier
 from gateway.delivery.carry_sheets import SheetCarrier
 from gateway.exchange.file_names import digest_line
 from gateway.exchange.folder_place import FolderPlace
@@ -57,6 +58,12 @@ def split() -> SheetFormat:
     return load_sheet_format(MAPPINGS / "formats" / "credit-2018-split", load_catalogs(MAPPINGS))
 
 
+def carrier_of(sheets: Callable[[], SheetFormat]) -> FormatCarrier:
+    """The carrier of one format, as it is when it is asked for."""
+    carrier = SheetCarrier(lambda _id: sheets(), ZoneInfo("Asia/Shanghai"))
+    return FormatCarrier(lambda _id: carrier)
+
+
 class ForeignBench:
     """The other organisation: a clerk with a spreadsheet."""
 
@@ -81,7 +88,7 @@ class ForeignBench:
             peer="platform",
             node=NodeInfo(code=RECEIVER.code, name=RECEIVER.name, versions=(1,)),
             clock=self.clock,
-            carrier=SheetCarrier(lambda _id: self.sheets, ZoneInfo("Asia/Shanghai")),
+            carrier=carrier_of(lambda: self.sheets),
             recorder=Recorder(receiver=RECEIVER, signer=ecdsa().signer, clock=SetClock()),
             package_of=self.packages.get,
             waiting=lambda: list(self.packages),
@@ -181,7 +188,7 @@ class TestForeign(Conformance):
         assert sheet["行政许可决定文书号"].to_list() == ["0号", "1号", "2号"]
         back = pl.read_excel(outgoing / WITHDRAWALS, infer_schema_length=0)
         assert back.rows() == [(KEYS[3], "撤销", "revoked", None)]
-        carrier = SheetCarrier(lambda _id: bench.sheets, ZoneInfo("Asia/Shanghai"))
+        carrier = carrier_of(lambda: bench.sheets)
         first, second = (carrier.carry(posted.outgoing.package) for _ in range(2))
         assert [(one.name, one.data) for one in first] == [(one.name, one.data) for one in second]
         assert first[0].data == (outgoing / LICENCES).read_bytes()
