@@ -58,6 +58,35 @@ def test_every_raised_code_has_a_sentence() -> None:
         assert not missing, f"{language}: codes without a sentence: {missing}"
 
 
+def said(node: ast.expr) -> set[str]:
+    """The codes that the first argument of ``say`` may be; of one that is put together only its beginning, with a star."""
+    match node:
+        case ast.Constant(value=str(code)):
+            return {code}
+        case ast.IfExp(body=body, orelse=other):
+            return said(body) | said(other)
+        case ast.JoinedStr(values=[ast.Constant(value=str(begun)), *_]):
+            return {f"{begun}*"}
+        case _:
+            return set()
+
+
+def test_everything_that_the_command_line_says_has_a_sentence() -> None:
+    found: dict[str, str] = {}
+    for file in sorted((PACKAGE / "cli").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say" and node.args:
+                found |= dict.fromkeys(said(node.args[0]), f"{file.name}:{node.lineno}")
+    assert len(found) > 200
+    known = {code.removeprefix("cli-") for code in texts("zh-CN") if code.startswith("cli-")}
+    missing = {
+        code: place
+        for code, place in found.items()
+        if (code not in known if not code.endswith("*") else not any(one.startswith(code[:-1]) for one in known))
+    }
+    assert not missing
+
+
 def test_both_languages_say_the_same() -> None:
     chinese, english = texts("zh-CN"), texts("en")
     assert set(chinese) == set(english)

@@ -23,6 +23,7 @@ def gateway(*words: str | Path) -> Result:
         result.exit_code = fail(result.exception)
     elif result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
+    assert "cli-" not in result.output, "a code stands where its sentence is missing"
     return result
 
 

@@ -59,6 +59,7 @@ def gateway(nodes: Nodes, *words: str, code: int = 0) -> Any:
         check=False,
     )
     assert result.returncode == code, result.stderr
+    assert "cli-" not in result.stdout + result.stderr, "a code stands where its sentence is missing"
     try:
         return json.loads(result.stdout)
     except ValueError:

@@ -38,6 +38,7 @@ def gateway(world: World, *words: str | Path, side: str = "bureau") -> Result:
         result.exit_code = fail(result.exception)  # what main() does with it
     elif result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
+    assert "cli-" not in result.output, "a code stands where its sentence is missing"
     return result
 
 
