@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
@@ -47,11 +48,11 @@ def cases_of(problems: pl.DataFrame, rows: pl.DataFrame, units: Mapping[str, str
 
 def row_of(case: StoredCase) -> Mapping[str, object]:
     """The row of a case: the source's columns as they came; behind the source, the record's filled fields by the catalog's names."""
-    values: Mapping[str, object] = json.loads(case.row)
+    values: Mapping[str, Any] = json.loads(case.row)
     if case.stage is Stage.SOURCE:
         return {name: value for name, value in values.items() if not name.startswith("@")}
     content = values["content"]
-    found: Mapping[str, object] = json.loads(content) if isinstance(content, str) else content  # type: ignore[assignment]
+    found: Mapping[str, object] = json.loads(content) if isinstance(content, str) else content
     return found
 
 

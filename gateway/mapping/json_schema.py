@@ -163,7 +163,7 @@ class JsonSchema:
             return resources[names[name]]
 
         # The library's own registry knows the meta-schemas; ours is asked first.
-        registry: Any = Registry(retrieve=found).with_resources(resources.items()).crawl()  # type: ignore[call-arg]
+        registry: Any = Registry(retrieve=found).with_resources(resources.items()).crawl()  # type: ignore[call-arg]  # attrs takes it without its underscore
         try:
             kind.check_schema(main)
         except SchemaError as error:

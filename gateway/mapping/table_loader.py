@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -77,7 +78,7 @@ class _Reader:
         feedback = None
         if head.feedback is not None:
             told = _given(head.feedback)
-            feedback = FeedbackColumns(**told | {"schema": told.pop("table_schema", None)})  # type: ignore[arg-type]
+            feedback = FeedbackColumns(schema=told.pop("table_schema", None), **told)
             self._names("format.toml", "feedback", [name for name in told.values() if name != feedback.table])
             self._names("format.toml", "feedback.table", [name for name in (feedback.table, feedback.schema) if name])
         own = set(asdict(control).values())
@@ -114,9 +115,9 @@ class _Reader:
             columns=tuple(parts.columns(file, text.bind, catalog)),
         )
 
-    def _names(self, file: str, key: str, names: object) -> None:
+    def _names(self, file: str, key: str, names: Iterable[str]) -> None:
         """Names that no database takes as they stand, and names that differ by capitals alone, which many take for one."""
-        given = [str(name) for name in names]  # type: ignore[attr-defined]
+        given = list(names)
         for name in given:
             if _IDENTIFIER.fullmatch(name) is None or len(name.encode()) > 63:
                 self.parts.find("table-name-invalid", file, key, name=name)

@@ -97,7 +97,7 @@ class Shelf:
     @staticmethod
     def month(conn: sqlite3.Connection, catalog: str, month: str) -> list[Decision]:
         """What is shown of one month, newest first."""
-        query = f"SELECT {_COLUMNS} FROM decision WHERE catalog = ? AND month = ? AND fields IS NOT NULL ORDER BY day DESC, id"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM decision WHERE catalog = ? AND month = ? AND fields IS NOT NULL ORDER BY day DESC, id"  # noqa: S608 — fixed names
         return [_decision(row) for row in conn.execute(query, (catalog, month))]
 
     @staticmethod
