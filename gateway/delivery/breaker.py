@@ -17,11 +17,9 @@ Pure: what the table ``peer`` and the dispatcher keep goes in and comes out. The
     peers.save_peer(conn, row_of(code, breaker))
     if change is not None:                 # one event when it opens, one when it closes
         log.warning(f"peer.{change.value}", …)
-    if change is Change.CLOSED:
-        drain = Drain.begin(rate, monotonic)
 
-One :class:`Drain` a peer, ``Drain()`` to begin with: it holds nothing up. When the peer has no due batch any more the dispatcher puts
-``Drain()`` in its place.
+One :class:`Drain` a peer whose breaker ``drains``, begun where there is none yet: after an outage, and in a process that was started
+meanwhile. When the peer has no due batch any more both are over.
 """
 
 from __future__ import annotations
@@ -54,12 +52,16 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """What is known of a peer: failures in a row, and while it is out of reach since when, why, and when it is asked next."""
+    """What is known of a peer: failures in a row, and while it is out of reach since when, why, and when it is asked next.
+
+    ``drains``: it has come back, and what waited for it is not gone yet.
+    """
 
     failures: int = 0
     opened_at: datetime | None = None
     probe_at: datetime | None = None
     why: str = ""
+    drains: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -79,7 +81,7 @@ def step(
 ) -> tuple[Breaker, Change | None]:
     """The breaker after an attempt or a probe, and what changed. ``why`` is the code of a failure, ``jitter`` in [0, 1)."""
     if reached:
-        return Breaker(), Change.CLOSED if breaker.is_open else None
+        return Breaker(drains=breaker.drains or breaker.is_open), Change.CLOSED if breaker.is_open else None
     if breaker.is_open and breaker._ahead(now, policy):
         return breaker, None  # an attempt that began before it opened: it says nothing new
     failures = breaker.failures + 1
@@ -101,6 +103,7 @@ def breaker_of(row: PeerRow) -> Breaker:
         opened_at=None if row.opened_at is None else parse_instant(row.opened_at),
         probe_at=None if row.probe_at is None else parse_instant(row.probe_at),
         why=row.why or "",
+        drains=row.drains,
     )
 
 
@@ -112,6 +115,7 @@ def row_of(code: str, breaker: Breaker) -> PeerRow:
         opened_at=None if breaker.opened_at is None else instant(breaker.opened_at),
         probe_at=None if breaker.probe_at is None else instant(breaker.probe_at),
         why=breaker.why or None,
+        drains=breaker.drains,
     )
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -185,13 +186,17 @@ class Dispatcher:
         if self._holds.on(Work.SENDING):
             return False
         with self._database.read() as conn:
-            head = next((one for one in routes.heads(conn) if one.route == route), None)
-            if head is None or _paused(conn, head.exchange, peer):
-                return False
+            heads = routes.heads(conn)
+            head = next((one for one in heads if one.route == route), None)
             breaker = breaker_of(peers.find_peer(conn, peer.node.code))
+            paused = head is not None and _paused(conn, head.exchange, peer)
+        if breaker.drains and not any(receiver_of(Route(one.route)) == peer.node.code for one in heads):
+            self._drained_dry(peer.node.code)
+        if head is None or paused:
+            return False
         if breaker.is_open and not await self._probe(peer):
             return False
-        return await self._drained(peer)
+        return not (breaker.is_open or breaker.drains) or await self._drained(peer)
 
     async def _probe(self, peer: Peer) -> bool:
         """Whether a peer that was out of reach is back. A cheap question, so that an outage costs time but no attempts."""
@@ -209,18 +214,18 @@ class Dispatcher:
     async def _drained(self, peer: Peer) -> bool:
         """Wait until the peer that has just come back may be given the next batch; False when we were told to stop meanwhile."""
         code = peer.node.code
-        drain = self._drains.get(code)
-        if drain is None:
-            return True
         async with self._turns[code]:
-            drain = self._drains.get(code, drain)
+            drain = self._drains.get(code) or Drain.begin(peer.drain_rate, self._clock.monotonic())
             await self._clock.sleep(drain.wait(self._clock.monotonic()))
             self._drains[code] = drain.left(self._clock.monotonic())
-        with self._database.read() as conn:
-            backlog = any(receiver_of(Route(head.route)) == code for head in routes.heads(conn))
-        if not backlog:
-            self._drains.pop(code, None)
         return not self._stopping
+
+    def _drained_dry(self, code: str) -> None:
+        """What had waited for the peer is gone, and so is the limit."""
+        self._drains.pop(code, None)
+        with self._database.begin() as conn:
+            row = peers.find_peer(conn, code)
+            peers.save_peer(conn, row_of(code, replace(breaker_of(row), drains=False)))
 
     def _note(self, peer: Peer, *, reached: bool, why: str) -> None:
         """What was learnt of the peer: one event when it is out of reach, one when it is back."""
@@ -238,7 +243,6 @@ class Dispatcher:
             _log.error("peer.out-of-reach", peer=peer.name, why=why, failures=after.failures)
         elif change is Change.CLOSED:
             _log.warning("peer.back", peer=peer.name, since=row.opened_at)
-            self._drains[code] = Drain.begin(peer.drain_rate, self._clock.monotonic())
             self._wake.set()
 
 

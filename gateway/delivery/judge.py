@@ -134,6 +134,7 @@ def _compared(
         body=record.body,
         content=content,
         reason=None if record.reason is None else record.reason.code,
+        basis=None if record.reason is None else record.reason.text or None,
     )
     if record.op is not Operation.UPSERT:
         return Result.WITHDRAWN, None, row

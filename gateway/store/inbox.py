@@ -56,7 +56,8 @@ class InboxBatch:
 
 class InboxRow(NamedTuple):
     """A record version to take. ``body`` and ``content`` (canonical JSON) are None for withdraw and stop-share; ``digest`` is SHA-256 of
-    the body's bytes, of nothing when there is none. ``reason`` is the code of why a record is taken back."""
+    the body's bytes, of nothing when there is none. ``reason`` is the code of why a record is taken back, ``basis`` its
+    owner's words for it."""
 
     key: str
     version: int
@@ -65,6 +66,7 @@ class InboxRow(NamedTuple):
     body: bytes | None
     content: str | None
     reason: str | None = None
+    basis: str | None = None
 
 
 class InboxHeld(NamedTuple):
@@ -148,10 +150,10 @@ def apply(conn: Connection, route: str, rows: Sequence[InboxRow], *, batch_id: s
     """
     written = execute_many(
         conn,
-        "INSERT INTO inbox_record (route, key, key_hash, version, op, digest, batch_id, changed_at, body, content, reason) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (route, key) DO UPDATE SET version = excluded.version, "
+        "INSERT INTO inbox_record (route, key, key_hash, version, op, digest, batch_id, changed_at, body, content, reason, basis) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (route, key) DO UPDATE SET version = excluded.version, "
         "op = excluded.op, digest = excluded.digest, batch_id = excluded.batch_id, changed_at = excluded.changed_at, "
-        "body = excluded.body, content = excluded.content, reason = excluded.reason "
+        "body = excluded.body, content = excluded.content, reason = excluded.reason, basis = excluded.basis "
         "WHERE excluded.version > inbox_record.version",
         [
             (
@@ -166,6 +168,7 @@ def apply(conn: Connection, route: str, rows: Sequence[InboxRow], *, batch_id: s
                 row.body,
                 row.content,
                 row.reason,
+                row.basis,
             )
             for row in rows
         ],

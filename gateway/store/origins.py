@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from gateway.store.bulk import execute_many, select_in, stream
 
-__all__ = ["Arrival", "Origin", "any_origin", "arrivals", "origins", "remember"]
+__all__ = ["Arrival", "Origin", "any_origin", "arrivals", "origins", "owners_words", "remember"]
 
 
 class Arrival(NamedTuple):
@@ -51,6 +51,18 @@ def origins(conn: Connection, ids: Sequence[int]) -> Mapping[int, Origin]:
     """Where the records with these ids came from; those of our own are left out."""
     rows = select_in(conn, "SELECT record_id, route, version, op FROM origin WHERE record_id IN (*)", (), ids)
     return {row[0]: Origin._make(row) for row in rows}
+
+
+def owners_words(conn: Connection, ids: Sequence[int]) -> Mapping[int, str]:
+    """What owners said when they took back the records with these ids; those that they said nothing of are left out."""
+    rows = select_in(
+        conn,
+        "SELECT o.record_id, i.basis FROM origin o JOIN record r ON r.id = o.record_id JOIN inbox_record i ON i.route = o.route "
+        "AND i.key = r.key WHERE i.basis IS NOT NULL AND o.record_id IN (*)",
+        (),
+        ids,
+    )
+    return dict(rows)
 
 
 def remember(conn: Connection, rows: Sequence[Origin]) -> None:

@@ -13,13 +13,15 @@ __all__ = ["PeerRow", "all_peers", "find_peer", "save_peer"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerRow:
-    """A peer by its code. ``failures`` are in a row; the other three are None while the peer is reached."""
+    """A peer by its code. ``failures`` are in a row; the next three are None while the peer is reached. ``drains``: it was out of reach, and
+    what waited meanwhile is not gone yet."""
 
     code: str
     failures: int = 0
     opened_at: str | None = None
     probe_at: str | None = None
     why: str | None = None
+    drains: bool = False
 
 
 def find_peer(conn: Connection, code: str) -> PeerRow:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -125,6 +126,7 @@ peer = Table(
     Column("opened_at", Text),  # out of reach since; None while it is reached
     Column("probe_at", Text),
     Column("why", Text),
+    Column("drains", Boolean, server_default=false(), nullable=False),  # back, and its backlog is not gone yet
 )
 
 watermark = Table(
@@ -352,6 +354,7 @@ inbox_record = Table(
     Column("body", LargeBinary),
     Column("content", Text),
     Column("reason", Text),  # the code of why it was taken back
+    Column("basis", Text),  # its owner's words for it
     PrimaryKeyConstraint("route", "key"),
     one_of("op", OPS),
     Index("ix_inbox_record_buckets", "route", "key_hash", "version"),

@@ -53,7 +53,8 @@ def test_probes_follow_the_curve_and_the_first_answer_closes_it() -> None:
         assert breaker.probe_at is not None
         pauses.append((breaker.probe_at - now).total_seconds())
     assert pauses == [20, 40, 60, 60, 60]
-    assert step(breaker, True, now, POLICY, 0.5) == (Breaker(), Change.CLOSED)
+    assert step(breaker, True, now, POLICY, 0.5) == (Breaker(drains=True), Change.CLOSED)
+    assert step(Breaker(drains=True), True, now, POLICY, 0.5) == (Breaker(drains=True), None)
     assert step(Breaker(), True, now, POLICY, 0.5) == (Breaker(), None)
 
 

@@ -133,11 +133,28 @@ async def test_a_backlog_leaves_at_a_limited_rate_after_an_outage(office: Office
     assert await office.deliver()
     # 60 a minute by default: the first at once, then one a second.
     assert timedelta(seconds=3) <= desk.clock.time - START < timedelta(seconds=5)
-    later = desk.seal(5)
+    later = [desk.seal(number) for number in range(5, 8)]
     before = desk.clock.time
-    desk.organisation.sends = [acknowledged(later)]
-    await office.deliver()
-    assert desk.clock.time - before <= timedelta(seconds=1), "the backlog is gone, and so is the limit"
+    desk.organisation.sends = [acknowledged(batch) for batch in later]
+    assert await office.deliver()
+    assert desk.clock.time - before < timedelta(seconds=1), "the backlog is gone, and so is the limit"
+
+
+async def test_a_backlog_goes_on_leaving_slowly_in_a_new_process(office: Office) -> None:
+    desk = office.desk
+    sealed = [desk.seal(number) for number in range(1, 5)]
+    with desk.database.begin() as conn:
+        peers.save_peer(conn, peers.PeerRow(code=RECEIVER.code, drains=True))
+    desk.organisation.sends = [acknowledged(sealed[0]), DOWN]
+    assert await office.deliver()
+    office.dispatcher = office.fresh()
+    desk.clock.time += timedelta(minutes=2)
+    desk.organisation.sends = [acknowledged(batch) for batch in sealed[1:]]
+    before = desk.clock.time
+    assert await office.deliver()
+    assert timedelta(seconds=2) <= desk.clock.time - before < timedelta(seconds=4)
+    with desk.database.read() as conn:
+        assert not peers.find_peer(conn, RECEIVER.code).drains, "gone, and so is the limit"
 
 
 @pytest.mark.parametrize(("scope", "name"), [(Scope.EXCHANGE, EXCHANGE), (Scope.PEER, "province")])

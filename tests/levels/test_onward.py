@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import withdrawal
 from gateway.app import Gateway
 from gateway.clock import instant
 from gateway.config import load_settings
@@ -84,19 +85,19 @@ async def test_key_unit_and_version_go_all_the_way_and_so_does_a_withdrawal(chai
         first_key = str(rows[0]["XK_WSH"])
         assert held(nodes["province"], "head")[first_key] == held(nodes["head"], "bureau")[first_key] == (4, "upsert")
         assert held(nodes["province"], "head")[last] == (3, "upsert")
-        # Taken back for a reason of its own: the reason goes on too.
-        with nodes["bureau"].database.begin() as conn:
-            (number,) = (known.id for known in records.held(conn, CATALOG, "from-below", [last]).values())
-            run = conn.exec_driver_sql("SELECT id FROM run LIMIT 1").scalar_one()
-            records.take_back(conn, [number], op="stop-share", reason="credit-repaired", run_id=run, at=instant(AT))
+        # Taken back by a person: the code goes on, and the words, up to the last.
+        basis = "信用修复决定书（2026）第8号"
+        order = {"catalog": CATALOG, "keys": [last], "code": "credit-repaired", "basis": basis}
+        signed = {"person": "张三", "reason": "信用修复"}
+        await withdrawal.stop_share(nodes["bureau"], {**order, **signed}, lambda _stage, _count: None)
         await chain.up(nodes)
         for name, sender in (("head", "bureau"), ("province", "head")):
             with nodes[name].database.read() as conn:
                 found = conn.exec_driver_sql(
-                    "SELECT version, op, reason FROM inbox_record WHERE route LIKE ? AND op <> 'upsert'",
+                    "SELECT version, op, reason, basis FROM inbox_record WHERE route LIKE ? AND op <> 'upsert'",
                     (f"{NAMES[sender][0]}/%",),
                 ).all()
-            assert [tuple(one) for one in found] == [(4, "stop-share", "credit-repaired")]
+            assert [tuple(one) for one in found] == [(4, "stop-share", "credit-repaired", basis)]
 
 
 def receive(gateway: Gateway, sender: str, sequence: int, *rows: InboxRow) -> None:
