@@ -139,8 +139,8 @@ class SharingDesk:
         if batch is None or batch.state in {State.ABANDONED, State.DISPUTED}:
             return None
         with self._database.read() as conn:
-            data = batches.package_bytes(conn, batch_id) if batches.has_package(conn, batch_id) else b""
-        return Given(data=data, shown=self._shown(batch, held)) if data else None
+            data = batches.find_package(conn, batch_id)
+        return None if data is None else Given(data=data, shown=self._shown(batch, held))
 
     def _shown(self, batch: Batch, held: int | None) -> Shown:
         """Our key, how much we hold of the caller's ledger, and the proof that ours only grew since the caller saw it."""

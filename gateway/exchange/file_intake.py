@@ -128,7 +128,8 @@ class FileIntake:
         if rest is not None and rest.shown == shown and self._clock.monotonic() < rest.until:
             looked.waiting[text] = "file-rests"
             return
-        package = await read_whole(self._place, incoming, text, self._package_bytes)
+        on_its_way = (f"{incoming}/{TAKEN}", f"{incoming}/{REFUSED}")
+        package = await read_whole(self._place, incoming, text, self._package_bytes, beside=on_its_way)
         if package is None:
             looked.waiting[text] = "file-incomplete"
             if self._clock.now().timestamp() - entry.changed > _SETTLED:

@@ -69,8 +69,11 @@ class FolderTransport(ByFiles):
         outcome: Outcome = Taken()
         try:
             async with asyncio.timeout(self._folders.total):
-                name, folder = str(await self._name(outgoing.batch_id, outgoing.package)), self._folders.outgoing
+                called, folder = await self._name(outgoing.batch_id, outgoing.package), self._folders.outgoing
+                name = str(called)
                 await self._show(name, outgoing)
+                # What was answered to an earlier attempt is no answer to this one.
+                await self._take(_refusal(called))
                 if not await stands(self._place, folder, name, outgoing.package):
                     await write_part(self._place, folder, name, outgoing.package)
                     # From here on nobody can say without looking whether the file is there.
@@ -92,7 +95,7 @@ class FolderTransport(ByFiles):
         """Look for the receipt, else for a refusal, else for where the package is."""
 
         async def look() -> ReceiptAnswer:
-            name = await self._name(batch_id, None)
+            name = await self._known(batch_id)
             return NeverReceived() if name is None else await self._look(name)
 
         return await self._asked(batch_id, look)
@@ -114,20 +117,21 @@ class FolderTransport(ByFiles):
         place, incoming, outgoing = self._place, self._folders.incoming, self._folders.outgoing
         receipt = f"{name.stem}{Kind.RECEIPT.value}"
         # 1. a receipt that came, or came earlier and was asked for in vain: a crash between reading and writing down loses nothing
-        for folder in (incoming, f"{incoming}/{TAKEN}"):
-            data = await read_whole(place, folder, receipt, self._folders.receipt_bytes)
+        taken = f"{incoming}/{TAKEN}"
+        for folder, other in ((incoming, taken), (taken, incoming)):
+            data = await read_whole(place, folder, receipt, self._folders.receipt_bytes, beside=(other,))
             if data is None:
                 continue
             shown = await place.read(folder, receipt + SHOWN, _SHOWN_BYTES)
+            if shown is None:
+                shown = await place.read(other, receipt + SHOWN, _SHOWN_BYTES)
             if folder == incoming:
                 await self._take(receipt)
             beside = NOTHING if shown is None else shown_of(shown)
             return Acknowledged(receipt=data, status=200, stored=True, shown=beside)
-        # 2. a refusal, once: after a person's word the same bytes go again
-        refusal = f"{name.stem}{Kind.PROBLEM.value}"
-        data = await read_whole(place, incoming, refusal, _PROBLEM_BYTES)
+        # 2. a refusal: it counts until the package is put again
+        data = await read_whole(place, incoming, _refusal(name), _PROBLEM_BYTES, beside=(taken,))
         if data is not None and (problem := read_problem(PROBLEM_TYPE, data)) is not None:
-            await self._take(refusal)
             if problem.code == "log-proof-wanted":
                 return Later(why="peer-wants-proof", status=_CONFLICT, code=problem.code, expected=problem.expected)
             return Refused(status=STATUSES.get(problem.code, 400), code=problem.code, detail=problem.detail)
@@ -160,15 +164,23 @@ class FolderTransport(ByFiles):
                 await lay_aside(self._place, self._folders.outgoing, beside, f"{self._folders.outgoing}/{ASIDE}")
             await self._place.rename(self._folders.outgoing, part_of(beside), self._folders.outgoing, beside)
 
-    async def _name(self, batch_id: str, package: bytes | None) -> FileName | None:
+    async def _known(self, batch_id: str) -> FileName | None:
+        """What a batch of ours is called; None when there is none of this id."""
+        if batch_id in self._names:
+            return self._names[batch_id]
+        package = await asyncio.to_thread(self._package_of, batch_id)
+        return None if package is None else await self._name(batch_id, package)
+
+    async def _name(self, batch_id: str, package: bytes) -> FileName:
         if batch_id not in self._names:
-            data = package or await asyncio.to_thread(self._package_of, batch_id)
-            if data is None:
-                return None
             while len(self._names) >= _NAMES_KEPT:
                 self._names.pop(next(iter(self._names)))
-            self._names[batch_id] = await asyncio.to_thread(name_of, data)
+            self._names[batch_id] = await asyncio.to_thread(name_of, package)
         return self._names[batch_id]
+
+
+def _refusal(name: FileName) -> str:
+    return f"{name.stem}{Kind.PROBLEM.value}"
 
 
 def name_of(package: bytes) -> FileName:

@@ -7,6 +7,7 @@ does is :class:`~gateway.errors.PeerUnavailableError`; what a file is and should
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -66,14 +67,20 @@ class Place(Protocol):
         ...
 
 
-async def read_whole(place: Place, folder: str, name: str, limit: int) -> bytes | None:
-    """A file that is whole: its digest stands beside it and is that of its bytes. None when it is not (yet)."""
-    line = await place.read(folder, name + DIGEST, _DIGEST_BYTES)
-    expected = None if line is None else digest_of(name, line)
-    if expected is None:
-        return None
-    data = await place.read(folder, name, limit)
-    return data if data is not None and hashlib.sha256(data).hexdigest() == expected else None
+async def read_whole(place: Place, folder: str, name: str, limit: int, *, beside: Sequence[str] = ()) -> bytes | None:
+    """A file that is whole: its digest stands beside it and is that of its bytes. None when it is not (yet).
+
+    ``beside`` are the folders that the file is on its way to: a process that ended there may have moved the digest and not the file.
+    """
+    for where in (folder, *beside):
+        line = await place.read(where, name + DIGEST, _DIGEST_BYTES)
+        expected = None if line is None else digest_of(name, line)
+        if expected is None:
+            continue
+        data = await place.read(folder, name, limit)
+        if data is not None and hashlib.sha256(data).hexdigest() == expected:
+            return data
+    return None
 
 
 async def stands(place: Place, folder: str, name: str, data: bytes) -> bool:

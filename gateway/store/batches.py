@@ -33,6 +33,7 @@ __all__ = [
     "end_leases",
     "extend_lease",
     "find_batch",
+    "find_package",
     "has_package",
     "laid_out",
     "last_answered",
@@ -175,11 +176,17 @@ def lock(conn: Connection, batch_id: str) -> Batch:
 
 def package_bytes(conn: Connection, batch_id: str) -> bytes:
     """The package exactly as sealed. Raises StoreError ``batch-missing``, ``package-erased`` after its time."""
-    data = conn.scalar(select(package.c.data).where(package.c.batch_id == batch_id))
+    data = find_package(conn, batch_id)
     if data is None:
         known = conn.scalar(select(batch.c.id).where(batch.c.id == batch_id))
         raise StoreError("batch-missing" if known is None else "package-erased", batch=batch_id)
-    return bytes(data)
+    return data
+
+
+def find_package(conn: Connection, batch_id: str) -> bytes | None:
+    """The package exactly as sealed; None when there is no such batch, or its package was erased."""
+    data = conn.scalar(select(package.c.data).where(package.c.batch_id == batch_id))
+    return None if data is None else bytes(data)
 
 
 def has_package(conn: Connection, batch_id: str) -> bool:

@@ -68,7 +68,8 @@ def held_at(key: str, version: int, op: str = "upsert") -> tuple[str, tuple[obje
 def planted(key: str, like: str, version: int = 1) -> tuple[str, tuple[object, ...]]:
     """The receiver holds a record that nobody sent."""
     return (
-        "INSERT INTO inbox_record SELECT route, ?, ?, ?, op, digest, batch_id, changed_at, body, content, reason "
+        "INSERT INTO inbox_record (route, key, key_hash, version, op, digest, batch_id, changed_at, body, content, reason) "
+        "SELECT route, ?, ?, ?, op, digest, batch_id, changed_at, body, content, reason "
         "FROM inbox_record WHERE key = ?",
         (key, key_hash(key), version, like),
     )

@@ -1,4 +1,4 @@
-"""A process that kills itself at its n-th commit: just before it becomes durable, or just after.
+"""A process that kills itself at its n-th commit, just before it becomes durable or just after; or at its n-th change to a folder.
 
 Children are forked from a server that has everything imported and nothing running: a kill costs no start-up.
 """
@@ -9,16 +9,23 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from itertools import count
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import gateway.app
+from gateway.app import Gateway
 from gateway.daemon import serve
+from gateway.exchange.folder_place import FolderPlace
 from gateway.store.database import Connection, Database
 from tests.nodes import Folder, run_once
+
+Work = Callable[[Gateway], Coroutine[Any, Any, Any]]
+"""What a gateway is told to do."""
 
 _LONGEST = 120.0
 _server = multiprocessing.get_context("forkserver")
@@ -52,6 +59,26 @@ def _inject(at: int, when: str) -> None:
     vars(gateway.app)["Database"] = _dying(at, before=when == "before")
 
 
+def _inject_in_folders(at: int) -> None:
+    """Before the ``at``-th file (from 0) that this process writes, or gives its name or another place."""
+    numbers = count()
+    for name in ("_write", "_rename"):
+        real = getattr(FolderPlace, name)
+
+        def dying(*args: Any, real: Callable[..., Any] = real) -> Any:
+            if next(numbers) == at:
+                _die()
+            return real(*args)
+
+        setattr(FolderPlace, name, dying)
+
+
+def _work(folder: Path, at: int, work: Work) -> None:
+    _inject_in_folders(at)
+    with Folder(folder).open() as opened:
+        asyncio.run(work(opened))
+
+
 def _run(folder: Path, at: int, when: str) -> None:
     _inject(at, when)
     with Folder(folder).open() as opened:
@@ -74,10 +101,21 @@ async def run_until_killed(folder: Path, at: int, when: str) -> int:
     """A run of the node in ``folder``, killed ``before`` or ``after`` its ``at``-th commit; its exit code: -9 when it was."""
     process = _server.Process(target=_run, args=(folder, at, when))
     process.start()
-    await asyncio.to_thread(process.join, _LONGEST)
+    return await asyncio.to_thread(_ended, process)
+
+
+async def work_until_killed(folder: Path, at: int, work: Work) -> int:
+    """``work`` (a function of a module) with the gateway in ``folder``, killed before its ``at``-th change to a folder; its exit code."""
+    process = _server.Process(target=_work, args=(folder, at, work))
+    process.start()
+    return await asyncio.to_thread(_ended, process)
+
+
+def _ended(process: BaseProcess) -> int:
+    process.join(_LONGEST)
     code = process.exitcode
     process.kill()
-    assert code is not None, "the run neither ended nor died"
+    assert code is not None, "it neither ended nor died"
     return code
 
 

@@ -261,6 +261,21 @@ class TestCheck:
         (tmp_path / "exchange" / "incoming").rmdir()
         assert self.codes(nodes) == {"node-question-failed": Severity.ERROR}
 
+    def test_every_catalog_comes_in_a_format_that_takes_it(self, nodes: Nodes) -> None:
+        file = nodes.province.path / "config.toml"
+        text = file.read_text("utf-8")
+
+        def codes(allowed: str) -> set[str]:
+            file.write_text(text.replace('["administrative-license"] }', allowed), "utf-8")
+            found = check_node(file, SystemClock(), RandomIds())
+            return {one.code for one in found if one.key == "receive"}
+
+        both = '["administrative-license", "red-list"] }'
+        assert codes(both) == {"check-format-without-catalog"}
+        assert codes(both + '\nformats = { red-list = "credit-catalogs" }') == set()
+        assert codes(both + '\nformats = { red-list = "nothing" }') == {"check-format-unusable"}
+        assert codes('["nothing"] }') == {"check-catalog-unknown"}
+
     def test_what_does_not_fit_together(self, nodes: Nodes, tmp_path: Path) -> None:
         url = f"file://{tmp_path}/exchange"
         receive_by_files(nodes, url, 'folders = { outgoing = "one", incoming = "one" }')
