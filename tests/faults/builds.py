@@ -14,6 +14,7 @@ from typing import Any
 from gateway.delivery.receive import Receiver
 from gateway.exchange.intake import Pending, ProblemAnswer, ReceiptTaken
 from gateway.exchange.problem import Problem
+from gateway.exchange.shown import Shown
 
 __all__ = ["RECEIVERS", "install"]
 
@@ -32,17 +33,17 @@ class _Other:
         return next(self._calls) % 2 == 0
 
 
-def _takes(wrong: Callable[[Receiver, str, str, bytes], Any]) -> Callable[[], None]:
+def _takes(wrong: Callable[[Receiver, str, str, bytes, Shown], Any]) -> Callable[[], None]:
     """A receiver that takes packages in this way every other time."""
 
     def install() -> None:
         other = _Other()
 
-        async def take(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
+        async def take(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
             if other():
-                answer: Answer = await wrong(self, caller, batch_id, package)
+                answer: Answer = await wrong(self, caller, batch_id, package, shown)
                 return answer
-            return await _take(self, caller, batch_id, package)
+            return await _take(self, caller, batch_id, package, shown)
 
         vars_of(Receiver)["take"] = take
 
@@ -59,36 +60,40 @@ def vars_of(owner: type) -> Any:
     return Setter()
 
 
-async def _refuses(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
+async def _refuses(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
     return ProblemAnswer(problem=Problem(code="unavailable"), retry_after=1.0)
 
 
-async def _fails_after_storing(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
-    await _take(self, caller, batch_id, package)
+async def _fails_after_storing(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
+    await _take(self, caller, batch_id, package, shown)
     raise RuntimeError("after the work was done")
 
 
-async def _never_answers(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
-    await _take(self, caller, batch_id, package)
+async def _never_answers(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
+    await _take(self, caller, batch_id, package, shown)
     await asyncio.Event().wait()
     raise AssertionError
 
 
-async def _answers_late(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
-    answer = await _take(self, caller, batch_id, package)
+async def _answers_late(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
+    answer = await _take(self, caller, batch_id, package, shown)
     await asyncio.sleep(_LATE)
     return answer
 
 
-async def _stores_late(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
+async def _stores_late(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
     """It takes the package up long after the sender has gone: what was unknown becomes true behind its back."""
-    asyncio.get_running_loop().call_later(_LATE, lambda: asyncio.ensure_future(_take(self, caller, batch_id, package)))
+    asyncio.get_running_loop().call_later(
+        _LATE, lambda: asyncio.ensure_future(_take(self, caller, batch_id, package, shown))
+    )
     await asyncio.sleep(_LATE / 2)
     raise RuntimeError("not yet")
 
 
-async def _takes_twice(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
-    _, answer = await asyncio.gather(_take(self, caller, batch_id, package), _take(self, caller, batch_id, package))
+async def _takes_twice(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
+    _, answer = await asyncio.gather(
+        _take(self, caller, batch_id, package, shown), _take(self, caller, batch_id, package, shown)
+    )
     return answer
 
 
@@ -100,17 +105,19 @@ def _spoilt(answer: Answer) -> Answer:
     return ReceiptTaken(receipt=bytes(spoilt), new=answer.new)
 
 
-async def _answers_with_a_byte_changed(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
-    return _spoilt(await _take(self, caller, batch_id, package))
+async def _answers_with_a_byte_changed(
+    self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown
+) -> Answer:
+    return _spoilt(await _take(self, caller, batch_id, package, shown))
 
 
-async def _answers_half(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
-    answer = await _take(self, caller, batch_id, package)
+async def _answers_half(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
+    answer = await _take(self, caller, batch_id, package, shown)
     return ReceiptTaken(receipt=answer.receipt[:700], new=True) if isinstance(answer, ReceiptTaken) else answer
 
 
-async def _says_pending(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
-    await _take(self, caller, batch_id, package)
+async def _says_pending(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
+    await _take(self, caller, batch_id, package, shown)
     return Pending(retry_after=1.0)
 
 
@@ -118,8 +125,8 @@ def _answers_for_another() -> None:
     """The receipt of the batch before this one, well signed."""
     last: list[Answer] = []
 
-    async def take(self: Receiver, caller: str, batch_id: str, package: bytes) -> Answer:
-        answer = await _take(self, caller, batch_id, package)
+    async def take(self: Receiver, caller: str, batch_id: str, package: bytes, shown: Shown) -> Answer:
+        answer = await _take(self, caller, batch_id, package, shown)
         other = last.pop() if last else None
         last.append(answer)
         return answer if other is None else other

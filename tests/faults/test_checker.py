@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from inspect import signature
 
 import pytest
 
+from gateway.delivery.receive import Receiver
 from gateway.ledger.tree import leaf_hash, root_of
+from tests.faults.builds import RECEIVERS, install
 from tests.faults.checker import Broken, Checkpoint, Entry, Ledger, Line, Received, Sent, World, check, find
 
 R = "S/permits/P"
@@ -195,3 +198,14 @@ def test_lost_and_doubled_are_counted() -> None:
     take_differently(2, counts=counts(created=1, updated=1, withdrawn=1))(world)
     _, lost, doubled = find(world)
     assert (lost, doubled) == (1, 1)
+
+
+@pytest.mark.parametrize("build", sorted(RECEIVERS))
+def test_a_receiver_that_misbehaves_is_called_like_the_real_one(build: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would do nothing but fail, and no story would be told."""
+    real = {name: signature(getattr(Receiver, name)) for name in ("take", "receipt")}
+    for name in real:
+        monkeypatch.setattr(Receiver, name, getattr(Receiver, name))
+    install(build)
+    for name, known in real.items():
+        assert [*signature(getattr(Receiver, name)).parameters] == [*known.parameters]

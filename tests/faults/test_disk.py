@@ -66,8 +66,10 @@ def test_work_is_held_back_before_the_disk_is_full(scene: Scene, who: str) -> No
         if who == "province":
             retry(scene)
         else:
-            held = [line["event"] for line in scene.bureau().log.seen]
-            assert "run.opened" not in held[held.index("hold.begun") + 1 : held.index("hold.ended")]
+            # One that had been let in a moment before may still open; the schedule asks every second.
+            seen = [line["event"] for line in scene.bureau().log.seen]
+            held = seen[seen.index("hold.begun") + 1 : seen.index("hold.ended")]
+            assert held.count("run.opened") <= 1
         scene.check()
         scene.stop()
 

@@ -53,6 +53,9 @@ RECEIVING = {
 }
 """What the province passes when a batch comes."""
 
+DRIED = "Dispatcher._drained_dry"
+"""Nothing waits any more for a peer that had been away."""
+
 QUICK = {"Courier._send", "Reconciler.reconcile"}
 """What every run of the tests tries; the others are tried with the whole catalogue."""
 
@@ -116,6 +119,19 @@ def test_killed_between_a_failure_and_the_next_try(scene: Scene, point: str, whe
     scene.province()
     scene.line.poison(Toxin(refuse=True))
     bureau = scene.bureau(fate=Fate(point=point, when=when, nth=1))
+    assert bureau.ended() == -signal.SIGKILL
+    scene.check()
+
+
+@pytest.mark.fault("F25", "S7")
+@pytest.mark.slow
+@pytest.mark.parametrize("when", WHEN)
+def test_killed_when_the_backlog_after_an_outage_is_gone(scene: Scene, when: When) -> None:
+    scene.province()
+    scene.line.poison(Toxin(refuse=True))
+    bureau = scene.bureau(fate=Fate(point=DRIED, when=when))
+    bureau.log.wait_for("peer.out-of-reach")
+    scene.line.poison(Toxin())
     assert bureau.ended() == -signal.SIGKILL
     scene.check()
 
@@ -266,7 +282,7 @@ def _points(file: Path) -> Iterator[str]:
 
 @pytest.mark.fault("F8")
 def test_every_commit_point_is_killed() -> None:
-    tried = {*FIRST_RUN, *RECEIVING, *ORDERS, "take_back", "Dispatcher._note", "Runner._failed"}
+    tried = {*FIRST_RUN, *RECEIVING, *ORDERS, "take_back", "Dispatcher._note", DRIED, "Runner._failed"}
     files = [file for file in Path(gateway.__file__).parent.rglob("*.py") if file.stem in WAY]
     there = {point for file in files for point in _points(file)}
     assert {file.stem for file in files} >= WAY
