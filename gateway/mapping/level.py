@@ -7,7 +7,7 @@ written first; their text is one more column of the level above.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -23,17 +23,23 @@ from gateway.mapping.problems import no_problems, value_class
 from gateway.mapping.render_xml import XmlWriter, escaped, rows_column, unsafe
 from gateway.mapping.telling import Flag, tell
 
-__all__ = ["Level", "Written", "problem_flag", "raised_flags"]
+__all__ = ["Level", "Written", "laid_below", "problem_flag", "raised_flags"]
 
-_TEXT, _GOOD = "@xml", "@good"
+_TEXT, _ONE = "@xml", "@one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """``texts`` are the elements of a level's rows, row by row, null where one may not go out; ``problems`` say why."""
+    """``texts`` are the elements of a level's rows, row by row, null where one may not go out; ``problems`` say why.
+
+    ``leaves`` has the columns of the level's leaves, row by row; ``below`` are the levels within it, in their order, each with the row of
+    this level that each of its rows belongs to.
+    """
 
     texts: pl.Series
     problems: pl.DataFrame
+    leaves: pl.DataFrame
+    below: tuple[tuple[pl.Series, Written], ...] = ()
 
 
 class Level:
@@ -65,7 +71,8 @@ class Level:
         ``declared`` says that the element stands by itself and names the namespaces that it uses.
         """
         below = [level._below(frame) for level in self.inner]
-        return self.finish(frame, below, declared=declared)
+        written = self.finish(frame, [(columns, one.problems) for columns, _, one in below], declared=declared)
+        return replace(written, below=tuple((parents, one) for _, parents, one in below))
 
     def finish(
         self, frame: pl.DataFrame, below: Sequence[tuple[pl.DataFrame, pl.DataFrame]], *, declared: bool
@@ -104,21 +111,25 @@ class Level:
             # Beside the columns: constants alone would make one row for all.
             texts=made.with_columns(element.alias(_TEXT))[_TEXT],
             problems=pl.concat(problems) if problems else no_problems(),
+            leaves=made,
         )
 
-    def _below(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """The rows of this level's part written for each row of ``frame``: their text, count and soundness, and their problems."""
+    def elements(self, leaves: pl.DataFrame, *, declared: bool) -> pl.Series:
+        """The elements of rows of which nothing is asked any more: ``leaves`` has the texts of the leaves in their columns, and for each
+        level below what :func:`laid_below` makes."""
+        texts = {leaf.slot.index: escaped(pl.col(leaf.column)) for leaf in self.leaves}
+        return leaves.with_columns(self._writer.expression(self.node, texts, declared=declared).alias(_TEXT))[_TEXT]
+
+    def _below(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series, Written]:
+        """The rows of this level's part written for each row of ``frame``: columns of their text, count and soundness; the row of ``frame``
+        that each belongs to; and they themselves."""
         part = self.part or ""
         rows = rows_of(frame, part)
         written = self.write(rows, declared=False)
-        made = pl.DataFrame([rows[NUMBER], written.texts, written.texts.is_not_null().alias(_GOOD)])
-        text = joined(made, _TEXT, frame.height)
-        bad = made.filter(~pl.col(_GOOD))[NUMBER].unique()
-        columns = frame.select(
-            pl.col(part).list.len().fill_null(0).alias(count_column(part)),
-            (~pl.int_range(pl.len(), dtype=pl.UInt32).is_in(bad.implode())).alias(f"{rows_column(part)}:good"),
-        )
-        return columns.with_columns(text.alias(rows_column(part))), written.problems
+        bad = rows.filter(written.texts.is_null())[NUMBER].unique()
+        good = pl.select(~pl.int_range(frame.height, dtype=pl.UInt32).is_in(bad.implode()))
+        columns = laid_below(part, rows[NUMBER], written.texts, frame.height)
+        return columns.with_columns(good.to_series().alias(f"{rows_column(part)}:good")), rows[NUMBER], written
 
     def _gap_flags(self) -> Iterable[tuple[Flag, pl.Expr]]:
         by_index = {leaf.slot.index: leaf for leaf in self.leaves}
@@ -129,6 +140,20 @@ class Level:
             field = gap.slot.leaf.field or ""
             flag, when = problem_flag(field, gap.named, f"!gap:{place}", gap.problem, described)
             yield flag, when
+
+
+def laid_below(part: str, parents: pl.Series, elements: pl.Series, height: int) -> pl.DataFrame:
+    """The columns by which the ``elements`` of the rows of ``part`` stand in ``height`` rows of the level above: their text, and their number.
+    ``parents`` is the row above that each belongs to."""
+    made = pl.DataFrame(
+        [parents.alias(NUMBER), elements.alias(_TEXT), pl.Series(_ONE, [1] * len(parents), dtype=pl.UInt32)]
+    )
+    counts = pl.DataFrame([pl.Series(NUMBER, range(height), dtype=pl.UInt32)]).join(
+        made.group_by(NUMBER).agg(pl.col(_ONE).sum()), on=NUMBER, how="left", maintain_order="left"
+    )
+    return pl.DataFrame(
+        [joined(made, _TEXT, height).alias(rows_column(part)), counts[_ONE].fill_null(0).alias(count_column(part))]
+    )
 
 
 def _writing_flags(leaves: Iterable[LeafPlan]) -> Iterator[tuple[Flag, pl.Expr]]:

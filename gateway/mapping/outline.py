@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from gateway.mapping.format_model import BoundLeaf, WhenEmpty, name_of, place_of
-from gateway.mapping.schema import Attribute, Element, Group, Model, Wildcard, meant, most_of
+from gateway.mapping.schema import Attribute, Element, Group, Model, Wildcard, meant, most_of, repeats_whole
 from gateway.mapping.xsd_types import SimpleType
 
 __all__ = [
+    "DEEPEST",
     "Cluster",
     "Node",
     "Rows",
@@ -25,6 +27,10 @@ __all__ = [
     "outline_of",
     "standings_of",
 ]
+
+
+DEEPEST: Final = 32
+"""So many elements that must stand in each other, and in which nothing is bound, are followed: an element may demand itself without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +137,10 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """An element that stands once for each row of ``part``, ``least`` to ``most`` times (None: without limit)."""
+    """An element, or a group of elements, that stands once for each row of ``part``, ``least`` to ``most`` times (None: without limit).
+
+    A group's ``node`` has no name, only members.
+    """
 
     part: str
     least: int
@@ -156,8 +165,11 @@ class Rows:
         yield self
 
     def elements(self) -> Iterator[Node]:
-        """The element of a row."""
-        yield self.node
+        """The elements of a row."""
+        if self.node.name:
+            yield self.node
+        else:
+            yield from self.node.elements()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +238,9 @@ def outline_of(
 class _Outliner:
     def __init__(self, repeat: Mapping[tuple[str, ...], str]) -> None:
         self._repeat = repeat
+        # Parts whose rows are groups: several places of them.
+        parts = list(repeat.values())
+        self._within = {part for part in parts if parts.count(part) > 1}
 
     def node(self, element: Element, bound: _Bound, *, required: bool, path: tuple[str, ...], place: int = 1) -> Node:
         own = {steps[0]: (index, leaf) for index, steps, leaf in bound if len(steps) == 1 and steps[0].startswith("@")}
@@ -238,8 +253,12 @@ class _Outliner:
         group = element.content
         below = [item for item in bound if item[1] and not item[1][0].startswith("@")]
         # An optional group in which nothing is bound is left out.
-        members = self._members(group, below, path) if group and (below or group.min_occurs) else ()
-        if group is not None and members and (group.model is not Model.SEQUENCE or not group.min_occurs):
+        ended = not below and len(path) > DEEPEST
+        members = self._members(group, below, path) if group and not ended and (below or group.min_occurs) else ()
+        part = self._part_of(group, path)
+        if group is not None and members and part is not None:
+            members = (_group_rows(part, group, members, needed=group.min_occurs > 0),)
+        elif group is not None and members and (group.model is not Model.SEQUENCE or not group.min_occurs):
             required_group = group.min_occurs > 0
             cluster = Cluster(
                 model=group.model,
@@ -273,7 +292,10 @@ class _Outliner:
                 members += self._places(member, below, path, needed=needed, group=group)
             elif isinstance(member, Group):
                 inner = self._members(member, here, path)
-                if any(True for item in inner for _ in item.leaves()) or (needed and inner):
+                part = self._part_of(member, path)
+                if part is not None and inner:
+                    members.append(_group_rows(part, member, inner, needed=needed))
+                elif any(True for item in inner for _ in item.leaves()) or (needed and inner):
                     cluster = Cluster(
                         model=member.model,
                         required=needed,
@@ -284,6 +306,13 @@ class _Outliner:
                     members.append(cluster)
         return tuple(members)
 
+    def _part_of(self, group: Group | None, path: tuple[str, ...]) -> str | None:
+        """The part for whose rows the whole group is repeated: that of all its elements."""
+        if group is None or not repeats_whole(group):
+            return None
+        parts = {self._repeat.get((*path, element.name)) for element in group.elements()}
+        return next(iter(parts)) if len(parts) == 1 else None
+
     def _places(
         self, element: Element, bound: _Bound, path: tuple[str, ...], *, needed: bool, group: Group
     ) -> Iterator[Node | Rows]:
@@ -293,13 +322,20 @@ class _Outliner:
             below = [(index, steps[1:], leaf) for index, steps, leaf in bound if place_of(steps[0]) == place]
             here = (*path, next((steps[0] for _, steps, _ in bound if place_of(steps[0]) == place), element.name))
             part = self._repeat.get(here)
-            if part is None:
+            if part is None or part in self._within:
                 required = needed and place <= element.min_occurs
                 yield self.node(element, below, required=required, path=here, place=place)
             else:
                 node = self.node(element, below, required=True, path=here, place=place)
                 most = most_of(element, group)
-                yield Rows(part=part, least=element.min_occurs if needed else 0, most=most, node=node)
+                # A branch of a choice that is taken has as many as it must have.
+                least = element.min_occurs if needed or group.model is Model.CHOICE else 0
+                yield Rows(part=part, least=least, most=most, node=node)
+
+
+def _group_rows(part: str, group: Group, members: tuple[Node | Cluster | Rows, ...], *, needed: bool) -> Rows:
+    row = Node(name="", required=True, attributes=(), text=None, members=members)
+    return Rows(part=part, least=group.min_occurs if needed else 0, most=group.max_occurs, node=row)
 
 
 def _attribute(attribute: Attribute, index: int, leaf: BoundLeaf) -> Slot:

@@ -61,13 +61,20 @@ class XmlReader:
             columns[index][row] = element.get(name)
         known = place.children.get
         used: set[int] = set()
+        groups: dict[str, _Open] = {}
         for child in element:
             inner = _fitting(known((child.tag, _type_name(child)), ()), child, used)
             if inner is None:
                 self.extra.append((record, child.tag))
                 continue
             into, here = read, row
-            if inner.part is not None:
+            if inner.group is not None:
+                into = self.levels[inner.group]
+                open_ = groups.get(inner.group)
+                # The members of a group come in its order: one that does not follow the last begins the next.
+                here = into.add(row) if open_ is None or inner.number <= open_.number else open_.row
+                groups[inner.group] = _Open(row=here, number=inner.number)
+            elif inner.part is not None:
                 into = self.levels[inner.part]
                 here = into.add(row)
             else:
@@ -79,11 +86,19 @@ class XmlReader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Open:
+    """A row whose group is being read, and the place of its last element."""
+
+    row: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """What to do at an element: the leaf that its text is, the leaves that its attributes are, its children's places.
 
     ``number`` tells the places of one parent apart; ``part`` is set where every element is a row. ``constants`` are what an element
-    must not contradict when several places share its name.
+    must not contradict when several places share its name. ``group`` is the part in whose row, a group, it stands beside others.
     """
 
     number: int
@@ -93,14 +108,16 @@ class _Place:
     children: Mapping[tuple[str, str], tuple[_Place, ...]]
     deep: bool
     constants: tuple[tuple[tuple[str, ...], str], ...]
+    group: str | None
 
 
-def _place(node: Node, part: str | None, number: int = 0) -> _Place:
+def _place(node: Node, part: str | None, number: int = 0, group: str | None = None) -> _Place:
     attributes = tuple((slot.name, slot.index) for slot in node.attributes)
     children: dict[tuple[str, str], tuple[_Place, ...]] = {}
     repeated = {id(rows.node): rows.part for rows in node.rows()}
+    grouped = {id(one): rows.part for rows in node.rows() if not rows.node.name for one in rows.node.elements()}
     for place, child in enumerate(node.elements()):
-        read = _place(child, repeated.get(id(child)), place)
+        read = _place(child, repeated.get(id(child)), place, grouped.get(id(child)))
         named = (child.tag, child.as_type)
         children[named] = (*children.get(named, ()), read)
     return _Place(
@@ -111,6 +128,7 @@ def _place(node: Node, part: str | None, number: int = 0) -> _Place:
         children=children,
         deep=bool(attributes or children),
         constants=tuple(constants_of(node).items()),
+        group=group,
     )
 
 

@@ -66,6 +66,9 @@ class XmlWriter:
         return self._element(node, values, self._declarations() if declared else "")
 
     def _element(self, node: Node, values: Mapping[int, pl.Expr], declarations: str = "") -> pl.Expr:
+        if not node.name:
+            # The group of a row, which stands wherever its row does.
+            return pl.concat_str([pl.lit(""), *(self._member(one, values) for one in node.members)], ignore_nulls=True)
         name = self._name(node.tag)
         as_type = f' {self._name(f"{{{XSI}}}type")}="{self._name(node.as_type)}"' if node.as_type else ""
         declarations += as_type

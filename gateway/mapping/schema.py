@@ -10,10 +10,12 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from xml.etree.ElementTree import ParseError
 
@@ -25,6 +27,7 @@ from xmlschema.validators import XsdAnyElement, XsdComplexType, XsdElement, XsdG
 from gateway.errors import MappingError
 from gateway.mapping.schema_files import reachable
 from gateway.mapping.schema_paths import XML_SCHEMA
+from gateway.mapping.schema_text import schema_text
 from gateway.mapping.xsd_types import FREE_TEXT, SimpleType, read_simple_type
 
 __all__ = [
@@ -40,6 +43,7 @@ __all__ = [
     "meant",
     "most_of",
     "namespace_of",
+    "repeats_whole",
 ]
 
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
@@ -139,6 +143,10 @@ class Schema:
     roots: Mapping[str, Element]
     source: XMLSchema10 = field(repr=False, compare=False)
 
+    def stand_ins(self, name: str) -> list[str]:
+        """The elements that may stand in place of the global element ``name``, by ``{namespace}local``."""
+        return _stand_ins(self.source.maps, name)
+
 
 def load_schema(folder: Path, file: str, typed: _Typed = ()) -> Schema:
     """The schema in ``folder / file`` with all it includes and imports from there.
@@ -146,31 +154,22 @@ def load_schema(folder: Path, file: str, typed: _Typed = ()) -> Schema:
     ``typed`` are local names of elements that stand as a derived type (``xsi:type``), with that type's: beside the element itself there is
     then one called ``Element(Type)``, in whose place it may stand.
 
-    Raises MappingError ``schema-unusable`` when it is no valid XSD 1.0, or when something it needs is missing or lies
-    outside the folder.
+    Raises MappingError ``schema-unusable`` when it is no valid XSD 1.0, ``schema-file-missing`` when something it needs is missing or
+    lies outside the folder.
     """
     home = folder.resolve()
     try:
-        texts = {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*.xsd")}
-        if file not in texts:
+        raw = {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*.xsd")}
+        if file not in raw:
             raise MappingError("schema-unusable", schema=file, detail=file)
-        mapper = _Mapper(home, reachable(file, texts))
-        with _loading, warnings.catch_warnings():
-            # A failed import is only a warning to xmlschema; to us it means that part of the document would go
-            # unchecked.
-            warnings.simplefilter("error", XMLSchemaWarning)
-            source = XMLSchema10(
-                str(home / file),
-                defuse="always",
-                allow="local",
-                base_url=str(home),
-                use_fallback=False,
-                uri_mapper=mapper,
-            )
+        texts = {name: schema_text(data) for name, data in raw.items()}
+        files = reachable(file, texts)
+        with _readable(home, {name: texts[name] for name in files}, raw) as place:
+            source = _read(place, file, files)
     except (XMLSchemaException, XMLSchemaWarning, ParseError, OSError, ValueError) as error:
         raise MappingError("schema-unusable", schema=file, detail=_first_line(error)) from error
     except MappingError as error:
-        if error.code == "schema-unusable":
+        if error.code in {"schema-unusable", "schema-file-missing"}:
             raise
         raise MappingError("schema-unusable", schema=file, detail=error.code) from error
     elements = (
@@ -181,6 +180,34 @@ def load_schema(folder: Path, file: str, typed: _Typed = ()) -> Schema:
     )
 
 
+@contextmanager
+def _readable(home: Path, texts: Mapping[str, bytes], raw: Mapping[str, bytes]) -> Iterator[Path]:
+    """Where xmlschema, which reads files, finds ``texts``: in the folder itself, or in a copy when one had to be changed to be read."""
+    if all(texts[name] == raw[name] for name in texts):
+        yield home
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder).resolve()
+        for name, data in texts.items():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes(data)
+        yield copy
+
+
+def _read(home: Path, file: str, files: Mapping[str, Mapping[str, str]]) -> XMLSchema10:
+    with _loading, warnings.catch_warnings():
+        # A failed import is only a warning to xmlschema; to us it means that part of the document would go unchecked.
+        warnings.simplefilter("error", XMLSchemaWarning)
+        return XMLSchema10(
+            str(home / file),
+            defuse="always",
+            allow="local",
+            base_url=str(home),
+            use_fallback=False,
+            uri_mapper=_Mapper(home, files),
+        )
+
+
 def meant(group: Group, bound: Collection[str]) -> Mapping[int, Collection[str]]:
     """For each member of a group, by its place: the names of ``bound`` elements that mean something in it.
 
@@ -189,7 +216,10 @@ def meant(group: Group, bound: Collection[str]) -> Mapping[int, Collection[str]]
     known = [_names(member) for member in group.members]
     found = [names & set(bound) for names in known]
     if group.model is not Model.CHOICE:
-        return dict(enumerate(found))
+        # A name may stand at two places of a sequence; the first is the one that a path means.
+        return {place: names - set().union(*found[:place]) for place, names in enumerate(found)}
+    if not found:
+        return {}
     own = [
         names - set().union(*(other for at, other in enumerate(known) if at != place))
         for place, names in enumerate(found)
@@ -254,6 +284,11 @@ def most_of(element: Element, group: Group) -> int | None:
     return element.max_occurs * group.max_occurs
 
 
+def repeats_whole(group: Group) -> bool:
+    """Whether a group may stand several times as a whole: a sequence of several elements."""
+    return group.model is Model.SEQUENCE and group.max_occurs != 1 and len({one.name for one in group.elements()}) > 1
+
+
 def local_name(name: str) -> str:
     """``local`` of ``{namespace}local``."""
     return name.rpartition("}")[2]
@@ -307,11 +342,7 @@ def _alternatives(source: XsdElement, typed: _Typed) -> list[Element]:
 def _element_or_substitutes(source: XsdElement, typed: _Typed) -> Element | Group:
     """An element, or the choice that it is when others may stand in its place (XML Schema Part 1 §2.2.2.2), or itself as other types."""
     maps = source.maps
-    heads, names = [source.name], []
-    while source.ref is not None and heads:
-        found = sorted(element.name for element in maps.substitution_groups.get(heads.pop(), ()) if element.name)
-        names += [name for name in found if name not in names]
-        heads += [name for name in found if name not in heads and name in maps.substitution_groups]
+    names = [] if source.ref is None else _stand_ins(maps, source.name)
     own = _alternatives(source, typed)
     others = [one for name in names for one in _alternatives(maps.elements[name], typed)]
     if not others and (len(own) == 1 or not own):
@@ -319,6 +350,16 @@ def _element_or_substitutes(source: XsdElement, typed: _Typed) -> Element | Grou
         return replace(alone, min_occurs=source.min_occurs, max_occurs=source.max_occurs)
     members = (*(replace(element, min_occurs=1, max_occurs=1) for element in own), *others)
     return Group(model=Model.CHOICE, min_occurs=source.min_occurs, max_occurs=source.max_occurs, members=members)
+
+
+def _stand_ins(maps: Any, head: str) -> list[str]:
+    """The names of the elements that may stand in place of ``head``, stand-ins of stand-ins included."""
+    heads, names = [head], list[str]()
+    while heads:
+        found = sorted(element.name for element in maps.substitution_groups.get(heads.pop(), ()) if element.name)
+        names += [name for name in found if name not in names]
+        heads += [name for name in found if name not in heads and name in maps.substitution_groups]
+    return names
 
 
 def _attributes(kind: XsdType) -> Iterator[Attribute]:

@@ -17,10 +17,11 @@ _XSD: Final = "{http://www.w3.org/2001/XMLSchema}"
 def reachable(main: str, texts: Mapping[str, bytes]) -> Mapping[str, Mapping[str, str]]:
     """The files that ``main`` leads to, each with the file that every location in it means.
 
-    Raises MappingError ``schema-unusable`` for one that is not there, and what :func:`parse_safely` raises.
+    Raises MappingError ``schema-file-missing`` with all that are not there, and what :func:`parse_safely` raises.
     """
     found: dict[str, dict[str, str]] = {}
     waiting = [main]
+    missing: dict[str, str] = {}
     while waiting:
         file = waiting.pop()
         if file in found:
@@ -31,9 +32,12 @@ def reachable(main: str, texts: Mapping[str, bytes]) -> Mapping[str, Mapping[str
             if target is None:
                 if namespace == XML_NAMESPACE:
                     continue
-                raise MappingError("schema-unusable", schema=main, detail=f"{file}: {location}")
+                missing.setdefault(location, f"{location} ({file})")
+                continue
             found[file][location] = target
             waiting.append(target)
+    if missing:
+        raise MappingError("schema-file-missing", schema=main, missing="、".join(missing.values()))
     return found
 
 

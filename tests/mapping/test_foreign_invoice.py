@@ -51,7 +51,7 @@ def test_a_folder_and_a_csv_file_make_valid_invoices(folder: Folder, rows: Path)
 def test_a_receiver_reads_back_what_was_written(folder: Folder, rows: Path) -> None:
     mappings = Mappings(folder.home / "mappings", "Asia/Shanghai")
     plan = mappings.record_plan("invoice-rows")
-    document = mappings.document_plan(mappings.format("invoice"), plan.catalog)
+    document = mappings.document_plan("invoice", plan.catalog)
     frame = pl.read_csv(rows, infer_schema=False).with_row_index("@row").with_columns(pl.col("@row").cast(pl.String))
     records = plan.map(frame).records
     rendered = document.render(records)

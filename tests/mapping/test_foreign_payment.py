@@ -53,7 +53,7 @@ def test_parts_within_parts_make_a_valid_message(folder: Folder, rows: Path) -> 
 def test_a_receiver_reads_the_parts_back(folder: Folder, rows: Path) -> None:
     mappings = Mappings(folder.home / "mappings", "Asia/Shanghai")
     plan = mappings.record_plan("transfer-rows")
-    document = mappings.document_plan(mappings.format("transfer"), plan.catalog)
+    document = mappings.document_plan("transfer", plan.catalog)
     frame = pl.read_csv(rows, infer_schema=False).with_row_index("@row").with_columns(pl.col("@row").cast(pl.String))
     records = plan.map(frame).records
     (body,) = document.render(records).frame["body"]
@@ -121,7 +121,7 @@ def test_a_whole_document_never_stands_in_a_batch(tmp_path: Path) -> None:
     folder = made(tmp_path, texts.ONE_TEXTS)
     mappings = Mappings(folder.home / "mappings", "Asia/Shanghai")
     plan = mappings.record_plan("transfer-rows")
-    document = mappings.document_plan(mappings.format("transfer"), plan.catalog)
+    document = mappings.document_plan("transfer", plan.catalog)
     rows = pl.DataFrame({"@row": ["1"]}).with_columns(pl.lit("x").alias(column) for column in plan.fields_by_column())
     with pytest.raises(MappingError) as refused:
         document.render(plan.map(rows).records)

@@ -118,5 +118,5 @@ def test_what_is_wrong_missing_or_elsewhere_makes_it_unusable(tmp_path: Path, in
     folder.mkdir()
     with pytest.raises(MappingError) as refused:
         schema_of(folder, inside)
-    assert refused.value.code == "schema-unusable"
+    assert refused.value.code == ("schema-file-missing" if "schemaLocation" in inside else "schema-unusable")
     assert refused.value.facts["schema"] == "x.xsd"

@@ -37,14 +37,21 @@ CODE = '<xs:simpleType name="Code"><xs:restriction base="xs:string"><xs:minLengt
 
 
 def plan(
-    folder: Path, inner: str, beside: str, binds: list[str], repeat: str = "", *, whole: bool = True
+    folder: Path,
+    inner: str,
+    beside: str,
+    binds: list[str],
+    repeat: str = "",
+    *,
+    whole: bool = True,
+    abstract: bool = False,
 ) -> DocumentPlan:
     """The orders of the tests in a schema whose root ``R`` holds ``inner``. A bind is ``path:field`` or ``path:field:empty``."""
     (folder / "f" / "bindings").mkdir(parents=True)
     (folder / "f" / "format.toml").write_text(HEAD + ('document = "whole"\n' if whole else ""), "utf-8")
     schema = (
         '<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns="urn:f" targetNamespace="urn:f" elementFormDefault="qualified">'
-        f'<xs:element name="R"><xs:complexType>{inner}</xs:complexType></xs:element>{beside}</xs:schema>'
+        f'<xs:element name="R" abstract="{str(abstract).lower()}"><xs:complexType>{inner}</xs:complexType></xs:element>{beside}</xs:schema>'
     )
     (folder / "f" / "f.xsd").write_text(schema, "utf-8")
     text = f'catalog = "orders"\nroot = "R"\nrepeat = {{ {repeat} }}\n'
@@ -82,6 +89,17 @@ WORKS: dict[str, tuple[str, str, list[str], str, list[str]]] = {
         f'<xs:choice maxOccurs="unbounded">{LINE}{B}</xs:choice>', "", ["A:line", "B:note:omit"], 'lines = "A"',
         ["<A>1</A><A>2</A><B>n</B>", "<A>1</A>"],
     ),
+    "a row for each time that a sequence is repeated": (
+        f'<xs:sequence maxOccurs="9">{LINE}{B}</xs:sequence>', "", ["A:line", "B:price"], 'lines = "B"',
+        ["<A>1</A><B>1</B><A>2</A><B>2</B>", "<A>1</A><B>1</B>"],
+    ),
+    "a repeated group between others, with a choice in it": (
+        '<xs:sequence><xs:element name="N" type="xs:string"/><xs:group ref="G" minOccurs="0" maxOccurs="unbounded"/>'
+        '<xs:element name="Z" type="xs:string"/></xs:sequence>',
+        f'<xs:group name="G"><xs:sequence>{LINE}<xs:choice>{B}<xs:element name="C" type="xs:string"/></xs:choice></xs:sequence></xs:group>',
+        ["N:number", "A:line", "C:price", "Z:number"], 'lines = "C"',
+        ["<N>A1</N><A>1</A><C>1</C><A>2</A><C>2</C><Z>A1</Z>", "<N>A2</N><A>1</A><C>1</C><Z>A2</Z>"],
+    ),
     "a derived type for an abstract one, and another for rows": (
         SHAPE, SHAPES, ["S(Circle)/N:number", "S(Circle)/@q:number", "S(Dot)/N:line"], 'lines = "S(Dot)"',
         [
@@ -115,14 +133,37 @@ def test_a_construct_is_written(name: str, tmp_path: Path) -> None:
 
 
 REFUSED: dict[str, tuple[str, str, list[str], str, str]] = {
-    "rows in a repeated sequence": (
-        f'<xs:sequence maxOccurs="9">{LINE}{B}</xs:sequence>', "", ["A:line", "B:note"], 'lines = "A"', "binding-group-repeated",
+    "a row too many for one place of a repeated group": (
+        f'<xs:sequence maxOccurs="9">{LINE}{B}</xs:sequence>', "", ["A:line", "B:price"], 'lines = "A", deliveries = "B"', "binding-path-twice",
+    ),
+    "what stands once in a repeated group": (
+        f'<xs:sequence maxOccurs="9">{LINE}{B}</xs:sequence>', "", ["A:line"], 'lines = "A"', "coverage-unbound",
+    ),
+    "rows of a group that does not repeat": (
+        f"<xs:sequence>{LINE}{B}</xs:sequence>", "", ["A:line", "B:price"], 'lines = "A"', "binding-repeat-once",
     ),
     "a second place in a repeated sequence": (
         f'<xs:sequence maxOccurs="9">{A}{B}</xs:sequence>', "", ["A:number", "B:note", "A[2]:unit"], "", "binding-group-repeated",
     ),
-    "a sequence that must stand twice": (
+    "a sequence that must stand twice and is bound once": (
         f'<xs:sequence minOccurs="2" maxOccurs="2">{A}{B}</xs:sequence>', "", ["A:number", "B:unit"], "", "coverage-group-demanded",
+    ),
+    "a choice of nothing": ("<xs:choice/>", "", [], "", "coverage-unbound"),
+    "a name that must stand at two places": (
+        f"<xs:sequence><xs:sequence>{A}</xs:sequence>{B}<xs:sequence>{A}</xs:sequence></xs:sequence>", "", ["A:number", "B:unit"], "",
+        "coverage-unbound",
+    ),
+    "one element in a sequence that must stand twice": (
+        f'<xs:sequence minOccurs="2" maxOccurs="unbounded">{A}</xs:sequence>', "", ["A:number"], "", "coverage-group-demanded",
+    ),
+    "a named group that must stand twice": (
+        '<xs:group ref="G" minOccurs="2" maxOccurs="4"/>', f'<xs:group name="G"><xs:sequence>{A}{B}</xs:sequence></xs:group>',
+        ["A:number", "B:unit"], "", "coverage-group-demanded",
+    ),
+    "an element that must hold itself": (
+        '<xs:sequence><xs:element ref="E"/></xs:sequence>',
+        '<xs:element name="E"><xs:complexType><xs:sequence><xs:element ref="E"/></xs:sequence></xs:complexType></xs:element>', [], "",
+        "coverage-unbound",
     ),
     "an abstract type": (SHAPE, SHAPES, ["S/N:number"], "", "coverage-type-abstract"),
     "a type that is none of the element's": (SHAPE, SHAPES, ["S(Square)/N:number"], "", "binding-path-unknown"),
@@ -149,6 +190,14 @@ def test_a_construct_is_refused_with_what_to_do(name: str, tmp_path: Path) -> No
         assert fix_text(code, language, found.facts)
 
 
+def test_an_abstract_root_is_told_with_its_stand_ins(tmp_path: Path) -> None:
+    head = '<xs:element name="Q" substitutionGroup="R"/>'
+    with pytest.raises(Findings) as caught:
+        plan(tmp_path, f"<xs:sequence>{A}</xs:sequence>", head, ["A:number"], abstract=True)
+    [found, *_] = caught.value.findings
+    assert (found.code, found.facts.get("known")) == ("binding-root-abstract", "Q")
+
+
 def test_too_few_of_a_choice_is_told_of_the_record(tmp_path: Path) -> None:
     inner = f'<xs:choice minOccurs="2" maxOccurs="unbounded">{A}{B}</xs:choice>'
     assert written(plan(tmp_path, inner, "", ["A:number", "B:note:omit"])) == (
@@ -173,3 +222,34 @@ def test_types_and_nil_are_read_back(tmp_path: Path) -> None:
     assert read.records["number"].to_list() == ["A1", "A2"]
     assert read.records["note"].to_list() == [None, "n"]
     assert [[row["line"] for row in rows] for rows in read.records["lines"]] == [[1], [2]]
+
+
+def test_too_many_and_too_few_repeated_groups_are_told(tmp_path: Path) -> None:
+    inner = f'<xs:sequence minOccurs="2" maxOccurs="2">{LINE}{B}</xs:sequence>'
+    made = plan(tmp_path, inner, "", ["A:line", "B:price"], 'lines = "A"')
+    assert written(made) == (["<A>1</A><B>1</B><A>2</A><B>2</B>"], [("A2", "rows-few")])
+
+
+def test_a_repeated_group_that_need_not_begin_is_warned_of(tmp_path: Path) -> None:
+    inner = f'<xs:sequence maxOccurs="9"><xs:element name="B" type="xs:string" minOccurs="0"/>{LINE}</xs:sequence>'
+    made = plan(tmp_path, inner, "", ["A:line", "B:price:omit"], 'lines = "A"')
+    assert "coverage-places-alike" in {one.code for one in made.format.warnings}
+    assert written(made)[0] == ["<B>1</B><A>1</A><B>2</B><A>2</A>", "<B>1</B><A>1</A>"]
+
+
+def test_repeated_groups_are_read_back(tmp_path: Path) -> None:
+    inner = f'<xs:sequence><xs:element name="N" type="xs:string"/><xs:sequence maxOccurs="unbounded">{LINE}{B}</xs:sequence></xs:sequence>'
+    made = plan(tmp_path, inner, "", ["N:number", "A:line", "B:price"], 'lines = "A"', whole=False)
+    rows = order_catalog.rows(
+        {"LINE": "1", "PRICE": "5"}, {"LINE": "2", "PRICE": "6"}, {"NO": "A2", "LINE": "3", "PRICE": "7"}
+    )
+    bodies = made.render(order_catalog.plan().map(rows).records).frame["body"]
+    read = made.read([body.encode() for body in bodies])
+    assert read.problems.is_empty(), read.problems
+    told = [[(row["line"], str(row["price"].normalize())) for row in rows] for rows in read.records["lines"].to_list()]
+    assert told == [[(1, "5"), (2, "6")], [(3, "7")]]
+
+
+def test_a_branch_of_a_choice_with_too_few_rows_is_told(tmp_path: Path) -> None:
+    inner = f'<xs:choice><xs:element name="A" type="xs:integer" minOccurs="2" maxOccurs="9"/>{B}</xs:choice>'
+    assert written(plan(tmp_path, inner, "", ["A:line"], 'lines = "A"')) == (["<A>1</A><A>2</A>"], [("A2", "rows-few")])

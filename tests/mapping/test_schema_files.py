@@ -55,11 +55,53 @@ def test_a_file_is_found_by_its_path_or_by_its_name(tmp_path: Path, location: st
         assert compiled.validate(element) == schema.source.is_valid(element) == good
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "gb2312", "GBK", "us-ascii", "iso-8859-1"])
+def test_a_schema_may_be_written_in_any_known_encoding(tmp_path: Path, encoding: str) -> None:
+    word = "许可" if encoding in {"utf-16", "gb2312", "GBK"} else "permit"
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?>{HEAD} targetNamespace="urn:x"><xs:element name="R"><xs:simpleType>'
+        f'<xs:restriction base="xs:string"><xs:enumeration value="{word}"/></xs:restriction></xs:simpleType></xs:element></xs:schema>'
+    )
+    (tmp_path / "x.xsd").write_bytes(text.encode(encoding))
+    schema = load_schema(tmp_path, "x.xsd")
+    compiled = compile_schema("x.xsd", {"x.xsd": text.encode(encoding)})
+    for said, good in ((word, True), ("?", False)):
+        element = etree.fromstring(f'<R xmlns="urn:x">{said}</R>')
+        assert compiled.validate(element) == schema.source.is_valid(element) == good
+
+
+DOCTYPES = {
+    "as W3C's own": """<!DOCTYPE schema PUBLIC "-//W3C//DTD XMLSchema 200102//EN" "http://127.0.0.1:9/XMLSchema.dtd" [
+ <!ATTLIST schema xmlns:ds CDATA #FIXED "urn:y"><!ENTITY dsig 'a > ] b'><!ENTITY % p ''> %p; <!-- ]> --> ]>""",
+    "behind a comment of it": "<!-- <!DOCTYPE a [ -->\n<?pi?><!DOCTYPE schema SYSTEM 'x>y'>",
+    "that reads files": """<!DOCTYPE schema [<!ENTITY % a SYSTEM "file:///etc/passwd"> %a;]>""",
+}
+
+
+@pytest.mark.parametrize("kind", DOCTYPES)
+def test_a_document_type_is_passed_over(tmp_path: Path, kind: str) -> None:
+    text = '<?xml version="1.0" encoding="UTF-8"?>\n' + DOCTYPES[kind] + TYPES.replace("urn:y", "urn:x")
+    texts = {"x.xsd": text.replace("</xs:schema>", '<xs:element name="R" type="xs:date"/></xs:schema>')}
+    schema = load_schema(written(tmp_path, texts), "x.xsd")
+    compiled = compile_schema("x.xsd", {name: text.encode() for name, text in texts.items()})
+    for day, good in (("2026-03-05", True), ("soon", False)):
+        element = etree.fromstring(f'<R xmlns="urn:x">{day}</R>')
+        assert compiled.validate(element) == schema.source.is_valid(element) == good
+
+
+def test_what_only_a_document_type_declares_is_missed(tmp_path: Path) -> None:
+    text = f'<!DOCTYPE s [<!ENTITY e "xs:date">]>{HEAD}><xs:element name="R" type="&e;"/></xs:schema>'
+    with pytest.raises(MappingError) as refused:
+        load_schema(written(tmp_path, {"x.xsd": text}), "x.xsd")
+    assert refused.value.code == "schema-unusable"
+
+
 def test_of_two_files_of_one_name_none_is_guessed(tmp_path: Path) -> None:
     texts = {"x.xsd": main("http://127.0.0.1:9/types.xsd"), "a/types.xsd": TYPES, "b/types.xsd": TYPES}
     with pytest.raises(MappingError) as refused:
         load_schema(written(tmp_path, texts), "x.xsd")
-    assert "types.xsd" in str(refused.value.facts["detail"])
+    assert refused.value.code == "schema-file-missing"
+    assert "types.xsd" in str(refused.value.facts["missing"])
 
 
 def test_the_attributes_of_xml_are_at_hand(tmp_path: Path) -> None:
