@@ -1,14 +1,19 @@
-"""Which test sends what for real: tests say it of themselves by ``@pytest.mark.sends(catalog=…, format=…, mode=…)``.
+"""Which test sends what for real: tests say it of themselves by ``@pytest.mark.sends(catalog=…, format=…, mode=…)``, a test that is
+run for many cases by the same mark on each of them (``pytest.param(…, marks=[…])``).
 
-``format`` may be a tuple, for a test that runs once for each. Read from the text of the tests, so that none of them need run.
+``format`` may be a tuple, for a test that runs once for each. Read from the marks of the functions, so that none of them need run.
 """
 
 from __future__ import annotations
 
-import ast
+import importlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 __all__ = ["MODES", "Sending", "sendings"]
 
@@ -34,23 +39,33 @@ class Sending:
 
 
 def sendings() -> list[Sending]:
-    """Every declaration, in order of the tests' names."""
+    """Every declaration, each once, in order of the tests' names."""
     home = Path(__file__).parent
-    found = [
-        one
-        for file in sorted(home.rglob("test_*.py"))
-        for one in _declared(ast.parse(file.read_text("utf-8")), file.relative_to(home.parent).as_posix())
-    ]
+    found: dict[Sending, None] = {}
+    for file in sorted(home.rglob("test_*.py")):
+        if re.search(r"mark\.sends\(", file.read_text("utf-8")):
+            place = file.relative_to(home.parent)
+            module = importlib.import_module(".".join(place.with_suffix("").parts))
+            found |= dict.fromkeys(_declared(module, place.as_posix()))
     return sorted(found, key=lambda one: one.test)
 
 
-def _declared(tree: ast.Module, file: str) -> Iterator[Sending]:
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            for decorator in node.decorator_list:
-                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.sends":
-                    # Plain texts alone: who reads the table must find the words in the test.
-                    said = {one.arg: ast.literal_eval(one.value) for one in decorator.keywords}
-                    formats = said["format"] if isinstance(said["format"], tuple) else (said["format"],)
-                    for name in formats:
-                        yield Sending(said["catalog"], name, said["mode"], f"{file}::{node.name}")
+def _declared(module: ModuleType, file: str) -> Iterator[Sending]:
+    for name, function in vars(module).items():
+        if name.startswith("test_") and getattr(function, "__module__", "") == module.__name__:
+            for mark in _marks(getattr(function, "pytestmark", ())):
+                said = mark.kwargs
+                formats = said["format"] if isinstance(said["format"], tuple) else (said["format"],)
+                for each in formats:
+                    yield Sending(said["catalog"], each, said["mode"], f"{file}::{name}")
+
+
+def _marks(marks: object) -> Iterator[pytest.Mark]:
+    """The marks ``sends`` of a function and of the cases that it is run for."""
+    for one in marks if isinstance(marks, list | tuple) else ():
+        mark = one if isinstance(one, pytest.Mark) else one.mark
+        if mark.name == "sends":
+            yield mark
+        elif mark.name == "parametrize":
+            for case in mark.args[1]:
+                yield from _marks(getattr(case, "marks", ()))

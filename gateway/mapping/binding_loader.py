@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -14,11 +15,13 @@ from gateway.catalog.model import Catalog, FieldType
 from gateway.catalog.reading import dotted, read_shape, read_toml
 from gateway.errors import Finding
 from gateway.mapping.coverage import coverage
+from gateway.mapping.feedback_text import name_findings
+from gateway.mapping.file_shape import MARKS
 from gateway.mapping.format_model import RECORDS, Binding, BoundLeaf, Document, WhenEmpty, name_of, place_of
 from gateway.mapping.format_text import BindingText, BindText
 from gateway.mapping.model import Rule
 from gateway.mapping.rule_reader import read_rules
-from gateway.mapping.schema import Element, Group, Schema, local_name, most_of
+from gateway.mapping.schema import Element, Group, Schema, local_name, most_of, namespace_of, repeats_whole
 from gateway.mapping.way_back import OneWayError, reading_rules
 
 __all__ = ["FormatForm", "read_binding"]
@@ -33,6 +36,8 @@ class FormatForm:
     schema: Schema
     prefixes: Mapping[str, str]
     document: Document
+    files: bool = False
+    """Whether its documents go by files."""
 
 
 def read_binding(file: str, data: bytes, form: FormatForm, library: Library, findings: list[Finding]) -> Binding | None:
@@ -50,17 +55,28 @@ def read_binding(file: str, data: bytes, form: FormatForm, library: Library, fin
     if root is None:
         facts = {"root": text.root, "known": "、".join(local_name(name) for name in form.schema.roots)}
         findings.append(Finding(code="binding-root-unknown", file=file, key="root", facts=facts))
+    elif root.abstract:
+        stand_ins = "、".join(local_name(name) for name in form.schema.stand_ins(root.name))
+        facts = {"root": text.root, "known": stand_ins or "—"}
+        findings.append(Finding(code="binding-root-abstract", file=file, key="root", facts=facts))
     if catalog is None or root is None:
         return None
     before = len(findings)
     reader = _Reader(file=file, root=root, catalog=catalog, form=form, library=library, findings=findings)
     leaves = tuple(leaf for number, bind in enumerate(text.bind) if (leaf := reader.leaf(number, bind)) is not None)
     reader.refuse_twice(leaves)
-    binding = Binding(catalog=catalog.id, root=root.name, leaves=leaves, repeat=reader.repeat(text.repeat or {}))
+    binding = Binding(
+        catalog=catalog.id,
+        root=root.name,
+        leaves=leaves,
+        repeat=reader.repeat(text.repeat or {}),
+        file=text.file,
+    )
+    reader.judge_file(text.file)
     if len(findings) == before:
         reader.refuse_strays(binding)
     if len(findings) == before:
-        found = coverage(binding, root, catalog, library, file)
+        found = coverage(binding, root, catalog, library, file, partial(_shown, form.prefixes))
         # Whole documents are for receivers that know nothing of our catalogs.
         whole = form.document is Document.WHOLE
         findings += (finding for finding in found if not (whole and finding.code == "coverage-field-unsent"))
@@ -105,6 +121,15 @@ class _Reader:
             batch=bind.batch,
         )
 
+    def judge_file(self, file: str | None) -> None:
+        """The name of a document's files: where there are any, and only there."""
+        if file is not None and self.form.document is Document.RECORD:
+            self._say("format-no-files", "file", what="file")
+        elif file is None and self.form.files:
+            self._say("xml-file-missing", "file", known="、".join(MARKS))
+        for code, facts in name_findings(file) if file is not None else ():
+            self._say(code, "file", **facts)
+
     def repeat(self, text: Mapping[str, str]) -> Mapping[tuple[str, ...], str]:
         """Where the rows of each part stand."""
         known = [part.name for part in self.catalog.parts]
@@ -123,15 +148,26 @@ class _Reader:
                 group = self._repeated_group(steps)
                 if group is None:
                     self._say("binding-repeat-once", key, path=path)
-                else:
+                elif not repeats_whole(group):
                     self._say("binding-group-repeated", key, step=path, members=_told(group))
+                else:
+                    # The whole group stands once for each row.
+                    members = [(*steps[:-1], element.name) for element in group.elements()]
+                    if any(member in found for member in members):
+                        self._say("binding-path-twice", key, path=path)
+                    found |= dict.fromkeys(members, part)
+                    continue
             elif steps in found:
                 self._say("binding-path-twice", key, path=path)
             found[steps] = part
-        places = {part: steps for steps, part in found.items()}
+        places = {part: steps for steps, part in reversed(found.items())}
         for part, steps in places.items():
             outer = self._outer(part)
-            if outer is not None and outer in places and steps[: len(places[outer])] != places[outer]:
+            if (
+                outer is not None
+                and outer in places
+                and not any(steps[: len(around)] == around for around, other in found.items() if other == outer)
+            ):
                 self._say("binding-part-outside", f"repeat.{part}", part=part, outer=outer)
         return found
 
@@ -206,7 +242,7 @@ class _Reader:
             wanted = _full_names(last[1:], self.form.prefixes, attribute=True)
             found = next((name for name in names if name in wanted), None)
             if found is None:
-                self._unknown(key, last, here, ["@" + local_name(name) for name in names])
+                self._unknown(key, last, here, ["@" + _shown(self.form.prefixes, name) for name in names])
                 return None
             return (*steps, f"@{found}")
         if here.type is None or here.abstract:
@@ -223,7 +259,7 @@ class _Reader:
             read = _STEP.fullmatch(part)
             child = None if read is None else _chosen(here.children(), read[1], self.form.prefixes)
             if read is None or child is None:
-                self._unknown(key, part, here, [local_name(element.name) for element in here.children()])
+                self._unknown(key, part, here, [_shown(self.form.prefixes, child.name) for child in here.children()])
                 return None
             most = _most(here, child)
             place = int(read[2] or 1)
@@ -240,8 +276,11 @@ class _Reader:
 
     def _repeated_group(self, steps: Sequence[str]) -> Group | None:
         """The group in which the element at ``steps`` stands, when it is the group that may be repeated."""
-        group = _group_around(self._element(steps[:-1]), self._element(steps)) if steps else None
-        return group if group is not None and group.max_occurs != 1 else None
+        parent = self._element(steps[:-1])
+        group = _group_around(parent, self._element(steps)) if steps else None
+        while group is not None and group.max_occurs == 1:
+            group = _group_around(parent, group)
+        return group
 
     def _element(self, steps: Iterable[str]) -> Element:
         """The element at the end of steps that the schema has."""
@@ -268,8 +307,8 @@ def _most(parent: Element, child: Element) -> int | None:
     return child.max_occurs if group is None else most_of(child, group)
 
 
-def _group_around(parent: Element, child: Element) -> Group | None:
-    """The group of ``parent`` in which ``child`` stands."""
+def _group_around(parent: Element, child: Element | Group) -> Group | None:
+    """The group of ``parent`` in which ``child`` stands directly."""
     waiting = [] if parent.content is None else [parent.content]
     while waiting:
         group = waiting.pop()
@@ -286,6 +325,15 @@ def _told(group: Group) -> str:
 def _chosen(elements: Iterable[Element], written: str, prefixes: Mapping[str, str]) -> Element | None:
     wanted = _full_names(written, prefixes, attribute=False)
     return next((element for element in elements if element.name in wanted), None)
+
+
+def _shown(prefixes: Mapping[str, str], name: str) -> str:
+    """A name as a path has it; one of a namespace that has no prefix yet with that namespace in braces."""
+    namespace = namespace_of(name)
+    if namespace in {"", prefixes[""]}:
+        return local_name(name)
+    prefix = next((prefix for prefix, known in prefixes.items() if known == namespace and prefix), None)
+    return name if prefix is None else f"{prefix}:{local_name(name)}"
 
 
 def _full_names(written: str, prefixes: Mapping[str, str], *, attribute: bool) -> tuple[str, ...]:

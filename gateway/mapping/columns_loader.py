@@ -12,14 +12,15 @@ from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog, Condition, FieldType, Operator
 from gateway.catalog.reading import LOOSE, Shape, Words, dotted, read_shape, read_toml
 from gateway.errors import Finding, Findings, Severity
-from gateway.mapping.feedback_text import FeedbackText, name_findings
+from gateway.mapping.feedback_text import FeedbackText, files_findings, name_findings
+from gateway.mapping.file_shape import FileFeedback
 from gateway.mapping.format_model import BatchFact, WhenEmpty
 from gateway.mapping.format_text import FieldsHead
 from gateway.mapping.model import Rule
 from gateway.mapping.rule_reader import read_rules
-from gateway.mapping.sheet_model import SheetColumn, SheetFeedback
+from gateway.mapping.sheet_model import SheetColumn
 
-__all__ = ["BindText", "ColumnsReader", "document_of"]
+__all__ = ["BindText", "ColumnsReader", "document_of", "says_feedback"]
 
 _T = TypeVar("_T")
 _Shape = TypeVar("_Shape", bound=Shape)
@@ -27,12 +28,22 @@ _Head = TypeVar("_Head", bound=FieldsHead)
 
 
 def document_of(folder: Path) -> str:
-    """What the format in ``folder`` says of itself that it is (``record``, ``whole``, ``sheet``, ``table``); "" where it cannot be read."""
-    try:
-        raw = read_toml("format.toml", (folder / "format.toml").read_bytes(), [])
-    except OSError:
-        return ""
+    """What the format in ``folder`` says of itself that it is (``record``, ``whole``, ``sheet``, ``json``, ``table``); "" where it cannot be
+    read."""
+    raw = _head_of(folder)
     return str(raw.get("document", "record")) if raw is not None else ""
+
+
+def says_feedback(folder: Path) -> bool:
+    """Whether the format in ``folder`` says how its receiver answers."""
+    return "feedback" in (_head_of(folder) or {})
+
+
+def _head_of(folder: Path) -> Mapping[str, object] | None:
+    try:
+        return read_toml("format.toml", (folder / "format.toml").read_bytes(), [])
+    except OSError:
+        return None
 
 
 class BindText(Shape):
@@ -150,15 +161,11 @@ class ColumnsReader:
         raw = None if data is None else read_toml(self.name(file), data, self.findings)
         return None if raw is None else read_shape(shape, raw, self.name(file), (), self.findings)
 
-    def feedback(self, withdrawn: str | None, told: FeedbackText | None) -> SheetFeedback | None:
+    def feedback(self, withdrawn: str | None, told: FeedbackText | None) -> FileFeedback | None:
         """How the receiver answers; its file's name and that of what is taken back are held to the same as a template's."""
-        if withdrawn is not None:
-            self.file_name("format.toml", "withdrawn", withdrawn)
-        if told is None:
-            return None
-        if not told.well_named():
-            self.find("sheet-file-name", "format.toml", "feedback.file", name=told.file)
-        return told.feedback()
+        for code, key, facts in files_findings(withdrawn, told):
+            self.find(code, "format.toml", key, **facts)
+        return None if told is None else told.feedback()
 
     def file_name(self, file: str, key: str, name: str) -> None:
         """Judge the name that a template gives its files."""

@@ -6,7 +6,7 @@ through the very expressions that will write and judge the records.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -20,7 +20,7 @@ from gateway.mapping.batch_facts import SOME_BATCH
 from gateway.mapping.canonical import canonical_type
 from gateway.mapping.format_model import RECORDS, Binding, BoundLeaf, WhenEmpty, name_of, place_of
 from gateway.mapping.leaf_plan import LeafPlan, compile_leaf
-from gateway.mapping.outline import Cluster, Node, Rows, constants_differ, outline_of, standings_of
+from gateway.mapping.outline import DEEPEST, Cluster, Node, Rows, constants_differ, outline_of, standings_of
 from gateway.mapping.schema import Element, Group, Model, Wildcard, local_name, meant
 from gateway.mapping.xsd_types import FREE_TEXT
 
@@ -31,11 +31,18 @@ _NO_KIND = {"date-invalid", "decimal-invalid", "integer-invalid"}
 """A text that fails with one of these is no value of the target's kind: no longer or shorter text would be."""
 
 
-def coverage(binding: Binding, root: Element, catalog: Catalog, library: Library, file: str) -> Iterator[Finding]:
-    """Errors and warnings about a binding whose paths and rules are all right by themselves."""
+def coverage(
+    binding: Binding,
+    root: Element,
+    catalog: Catalog,
+    library: Library,
+    file: str,
+    shown: Callable[[str], str] = local_name,
+) -> Iterator[Finding]:
+    """Errors and warnings about a binding whose paths and rules are all right by themselves; ``shown`` writes a name as bindings do."""
     places = {leaf.steps: f"bind[{number}]" for number, leaf in enumerate(binding.leaves, start=1)}
     bound = _Bound(leaves=[leaf.steps for leaf in binding.leaves], repeated=binding.repeat)
-    for path, code, facts in _unbound(root, bound, ""):
+    for path, code, facts in _Demands(shown).unbound(root, bound, ""):
         yield Finding(code=code, file=file, key="bind", facts={"path": path, **facts})
     for steps in _never_repeated(binding):
         yield Finding(code="coverage-repeat-unbound", file=file, key=f"repeat.{binding.repeat[steps]}")
@@ -92,54 +99,66 @@ class _Bound:
 _Missing = tuple[str, str, Mapping[str, object]]
 
 
-def _unbound(element: Element, bound: _Bound, path: str) -> Iterator[_Missing]:
-    """(path, code, facts) of everything that must stand in ``element``, which stands, and that no leaf is bound to."""
-    for attribute in element.attributes:
-        if attribute.required and (f"@{attribute.name}",) not in bound.leaves:
-            yield f"{path}@{local_name(attribute.name)}", "coverage-unbound", {}
-    # An element that holds only attributes may go without a text; one in which nothing is bound was forgotten.
-    text = element.type if element.type is not FREE_TEXT else None
-    if text is not None and () not in bound.leaves and not (bound.leaves and text.may_be_empty):
-        yield path.rstrip("/") or local_name(element.name), "coverage-unbound", {}
-    if element.derived and not element.as_type:
-        facts = {"name": local_name(element.name), "types": "、".join(element.derived[:20])}
-        yield path.rstrip("/") or local_name(element.name), "coverage-type-abstract", facts
-    group = element.content
-    if group is not None and (group.min_occurs or _touched(group, bound)):
-        yield from _unbound_in(group, bound, path)
+class _Demands:
+    """The walk over what a schema demands; ``shown`` writes a name as it is to be written in a path."""
 
+    def __init__(self, shown: Callable[[str], str]) -> None:
+        self._shown = shown
 
-def _unbound_in(group: Group, bound: _Bound, path: str) -> Iterator[_Missing]:
-    names = meant(group, {name_of(steps[0]) for steps in bound.leaves if steps})
-    if group.model is Model.SEQUENCE and group.min_occurs > 1 and len(group.members) > 1:
-        told = ", ".join(local_name(element.name) for element in group.elements())
-        yield f"{path}({told})", "coverage-group-demanded", {"least": group.min_occurs}
-    if group.model is Model.CHOICE and not any(names.values()):
-        told = " | ".join(local_name(element.name) for element in group.elements())
-        yield f"{path}({told})", "coverage-unbound", {}
-    for place, member in enumerate(group.members):
-        if isinstance(member, Wildcard):
-            if member.required and group.model is not Model.CHOICE:
-                yield f"{path}*", "coverage-wildcard", {}
-        elif names[place] or (member.min_occurs and group.model is not Model.CHOICE):
-            inside = bound.only(names[place])
-            if isinstance(member, Group):
-                yield from _unbound_in(member, inside, path)
-            else:
-                yield from _unbound_element(member, inside.places(member.name), f"{path}{local_name(member.name)}")
+    def unbound(self, element: Element, bound: _Bound, path: str) -> Iterator[_Missing]:
+        """(path, code, facts) of everything that must stand in ``element``, which stands, and that no leaf is bound to."""
+        if not bound.leaves and path.count("/") > DEEPEST:
+            yield path.rstrip("/"), "coverage-unbound", {}
+            return
+        for attribute in element.attributes:
+            if attribute.required and (f"@{attribute.name}",) not in bound.leaves:
+                yield f"{path}@{self._shown(attribute.name)}", "coverage-unbound", {}
+        # An element that holds only attributes may go without a text; one in which nothing is bound was forgotten.
+        text = element.type if element.type is not FREE_TEXT else None
+        if text is not None and () not in bound.leaves and not (bound.leaves and text.may_be_empty):
+            yield path.rstrip("/") or self._shown(element.name), "coverage-unbound", {}
+        if element.derived and not element.as_type:
+            facts = {"name": self._shown(element.name), "types": "、".join(element.derived[:20])}
+            yield path.rstrip("/") or self._shown(element.name), "coverage-type-abstract", facts
+        group = element.content
+        if group is not None and (group.min_occurs or _touched(group, bound)):
+            yield from self._group(group, bound, path)
 
+    def _group(self, group: Group, bound: _Bound, path: str) -> Iterator[_Missing]:
+        names = meant(group, {name_of(steps[0]) for steps in bound.leaves if steps})
+        least = group.min_occurs if group.model is Model.SEQUENCE else 0
+        names_in = {element.name for element in group.elements()}
+        rows = any(len(path) == 1 and path[0] in names_in for path in bound.repeated)
+        # One element alone in the group is bound as often as the group must stand.
+        places = {steps[0] for steps in bound.leaves if steps} if len(names_in) == 1 else ()
+        if least > max(1, len(places)) and not rows:
+            told = ", ".join(self._shown(element.name) for element in group.elements())
+            yield f"{path}({told})", "coverage-group-demanded", {"least": group.min_occurs}
+        if group.model is Model.CHOICE and not any(names.values()):
+            told = " | ".join(self._shown(element.name) for element in group.elements())
+            yield f"{path}({told})", "coverage-unbound", {}
+        for place, member in enumerate(group.members):
+            if isinstance(member, Wildcard):
+                if member.required and group.model is not Model.CHOICE:
+                    yield f"{path}*", "coverage-wildcard", {}
+            elif names[place] or (member.min_occurs and group.model is not Model.CHOICE):
+                inside = bound.only(names[place])
+                if isinstance(member, Group):
+                    yield from self._group(member, inside, path)
+                else:
+                    yield from self._element(member, inside.places(member.name), f"{path}{self._shown(member.name)}")
 
-def _unbound_element(element: Element, places: Mapping[str, _Bound], path: str) -> Iterator[_Missing]:
-    """What is missing where ``element`` stands: in every place that is bound, or in the one that the schema wants."""
-    rows = any(() in bound.repeated for bound in places.values())
-    if element.min_occurs > max(1, len(places)) and not rows:
-        yield path, "coverage-repeated", {}
-    if element.abstract:
-        yield path, "coverage-unbound", {}
-        return
-    for step, bound in (places or {element.name: _Bound(leaves=())}).items():
-        number = f"[{place_of(step)}]" if place_of(step) > 1 else ""
-        yield from _unbound(element, bound, f"{path}{number}/")
+    def _element(self, element: Element, places: Mapping[str, _Bound], path: str) -> Iterator[_Missing]:
+        """What is missing where ``element`` stands: in every place that is bound, or in the one that the schema wants."""
+        rows = any(() in bound.repeated for bound in places.values())
+        if element.min_occurs > max(1, len(places)) and not rows:
+            yield path, "coverage-repeated", {}
+        if element.abstract:
+            yield path, "coverage-unbound", {}
+            return
+        for step, bound in (places or {element.name: _Bound(leaves=())}).items():
+            number = f"[{place_of(step)}]" if place_of(step) > 1 else ""
+            yield from self.unbound(element, bound, f"{path}{number}/")
 
 
 def _touched(member: Element | Group, bound: _Bound) -> bool:
@@ -150,6 +169,12 @@ def _touched(member: Element | Group, bound: _Bound) -> bool:
 
 def _alike(node: Node, catalog: Catalog, path: str) -> Iterator[tuple[str, str]]:
     """Pairs of places of one name that a reader cannot tell apart when the first of them is left out."""
+    for rows in node.rows():
+        first = next(iter(rows.node.members), None)
+        if not rows.node.name and not (isinstance(first, Node) and first.required):
+            # Where one group ends and the next begins shows in what always stands at its beginning.
+            names = [f"{path}{local_name(one.name)}" for one in rows.node.elements()]
+            yield names[0], names[-1]
     children = list(node.elements())
     for number, child in enumerate(children):
         surely = child.required or any(
@@ -164,8 +189,12 @@ def _alike(node: Node, catalog: Catalog, path: str) -> Iterator[tuple[str, str]]
 
 def _never_repeated(binding: Binding) -> Iterator[tuple[str, ...]]:
     """Places that are to be repeated and in which nothing is bound."""
-    for path in binding.repeat:
-        if not any(leaf.steps[: len(path)] == path for leaf in binding.leaves):
+    told: set[str] = set()
+    for path, part in binding.repeat.items():
+        # A group that is repeated has several places.
+        places = [other for other, same in binding.repeat.items() if same == part]
+        if part not in told and not any(leaf.steps[: len(one)] == one for leaf in binding.leaves for one in places):
+            told.add(part)
             yield path
 
 

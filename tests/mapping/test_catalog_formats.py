@@ -17,6 +17,7 @@ from gateway.mapping.format_model import Format
 from gateway.mappings import Mappings
 from tests.mapping.document_samples import LICENSE, MAPPINGS, PENALTY, library, records
 from tests.sendings import MODES, sendings
+from tests.ways import modes_of
 
 BEGIN, END = "<!-- table: catalogs and formats -->\n", "<!-- end of table -->\n"
 SENT, SENT_END = "<!-- table: what is sent -->\n", "<!-- end of what is sent -->\n"
@@ -27,13 +28,13 @@ def table() -> str:
     mappings = Mappings(MAPPINGS, "Asia/Shanghai")
     takes: dict[str, dict[str, str]] = {}
     for name in mappings.format_names():
-        if mappings.is_sheet_format(name):
+        if mappings.document_of(name) == "sheet":
             sheets = mappings.sheet_format(name)
             counted = [template.catalog for template in sheets.templates]
             takes[name] = {one: f"{sheets.type} × {counted.count(one)}" for one in counted}
         elif mappings.document_of(name) == "json":
             takes[name] = dict.fromkeys(mappings.json_format(name).catalogs(), "JSON")
-        elif mappings.is_table_format(name):
+        elif mappings.document_of(name) == "table":
             takes[name] = {one.catalog: f"表 `{one.table}`" for one in mappings.table_format(name).templates}
         else:
             fmt = mappings.format(name)
@@ -54,7 +55,8 @@ def sent() -> str:
         cells = []
         for mode in MODES:
             found = {one.test for one in told if (one.catalog, one.format, one.mode) == (catalog, name, mode)}
-            cells.append(" ".join(f"[{tests.index(test) + 1}]" for test in tests if test in found))
+            numbers = " ".join(f"[{tests.index(test) + 1}]" for test in tests if test in found)
+            cells.append(numbers or ("" if mode in modes_of(name) else "—"))
         lines.append(f"| `{catalog}` | `{name}` | " + " | ".join(cells) + " |")
     listed = [f"{number}. `{test}`" for number, test in enumerate(tests, start=1)]
     return "\n".join([*lines, "", *listed]) + "\n"
@@ -84,6 +86,12 @@ def test_every_test_that_sends_is_in_the_table() -> None:
     )
 
 
+def test_every_way_that_a_format_can_go_is_gone() -> None:
+    told = {(one.catalog, one.format, one.mode) for one in sendings()}
+    ways = {(catalog, name, mode) for catalog, name in bound() for mode in modes_of(name)}
+    assert ways - told == set()
+
+
 def test_the_table_is_what_the_folders_say() -> None:
     text = (MAPPINGS / "README.md").read_text("utf-8")
     assert text.partition(BEGIN)[2].partition(END)[0] == table(), (
@@ -94,8 +102,7 @@ def test_the_table_is_what_the_folders_say() -> None:
 @pytest.mark.parametrize("catalog", [LICENSE, PENALTY])
 def test_messages_of_header_and_fields_are_whole_documents(catalog: str) -> None:
     mappings = Mappings(MAPPINGS, "Asia/Shanghai")
-    fmt = mappings.format("message-fields")
-    plan = mappings.document_plan(fmt, library().catalogs[catalog])
+    plan = mappings.document_plan("message-fields", library().catalogs[catalog])
     made = plan.documents(records(catalog, {}, {"document_number": "第2号"}), SOME_BATCH)
     assert made.problems.is_empty(), made.problems
     schema = XMLSchema10(str(MAPPINGS / "formats" / "message-fields" / "message-fields.xsd"))

@@ -49,9 +49,9 @@ def found(
         ("@number", "@number"),
         ("Validity/@from", "Validity/@from"),
         ("Amount/@currency", "Amount/@currency"),
-        ("Organisation/c:Name", "Organisation/Name"),
+        ("Organisation/c:Name", "Organisation/c:Name"),
         ("Contact/Phone", "Contact/Phone"),
-        ("Organisation/c:Code/@c:scheme", "Organisation/Code/@scheme"),
+        ("Organisation/c:Code/@c:scheme", "Organisation/c:Code/@c:scheme"),
     ],
 )
 def test_what_the_schema_demands_must_be_bound(tmp_path: Path, target: str, told: str) -> None:
@@ -72,7 +72,7 @@ def test_a_choice_needs_one_branch(tmp_path: Path) -> None:
     for target in ("Organisation/c:Name", "Organisation/c:Code", "Organisation/c:Code/@c:scheme", "c:Name"):
         blocks = text.split("\n[[bind]]\n")
         text = "\n[[bind]]\n".join(block for block in blocks if not block.startswith(f'to = "{target}"\n'))
-    assert ("coverage-unbound", ERROR, "(Organisation | Name)") in found(tmp_path, text)
+    assert ("coverage-unbound", ERROR, "(Organisation | c:Name)") in found(tmp_path, text)
 
 
 def test_a_demanded_place_cannot_be_omitted_nor_left_blank(tmp_path: Path) -> None:
