@@ -10,6 +10,7 @@ from typing import Annotated, Final, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat import asn1
+from cryptography.utils import CryptographyDeprecationWarning
 
 from gateway.errors import PackageError
 
@@ -154,7 +155,8 @@ def decode(structure: type[_T], der: bytes) -> _T:
         ValueError,
         TypeError,
         x509.InvalidVersion,
-    ) as error:  # the last two: odd names and versions of certificates
+        CryptographyDeprecationWarning,
+    ) as error:  # the last three: odd names, versions and serial numbers of certificates
         raise PackageError("signature-malformed", structure=structure.__name__) from error
 
 
