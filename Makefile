@@ -27,6 +27,7 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(RUN)/python -m tests.bench
+	$(RUN)/python -m tests.bench.evidence
 
 tamper: $(STAMP)
 	$(RUN)/python -m tests.tamper

@@ -17,7 +17,6 @@ from gateway.catalog.loader import Library
 from gateway.catalog.model import Disclosure
 from gateway.clock import Clock, Ids, instant
 from gateway.config import RecordsSourceSettings, Settings, inspect_settings
-from gateway.config_values import file_place
 from gateway.errors import ExchangeError, Finding, Findings, GatewayError, Severity
 from gateway.exchange.by_files import REFUSED
 from gateway.exchange.place import ASIDE
@@ -103,7 +102,9 @@ class _Checks:
         mappings = self._quietly(lambda: self._gateway.mappings.sources) or {}
         names = self._gateway.mappings.format_names()
         formats = {name: self._quietly(partial(self._gateway.mappings.any_format, name)) for name in names}
-        self._exchanges(library, mappings, {name: fmt for name, fmt in formats.items() if fmt is not None})
+        usable = {name: fmt for name, fmt in formats.items() if fmt is not None}
+        self._exchanges(library, mappings, usable)
+        self._taken_in(library, usable)
         today = self._clock.now().astimezone(self._settings.node.time_zone).date()
         if library.working_days.assumed(today):
             self._find("check-calendar-assumed", "codelists/working-days.csv", Severity.WARNING, year=today.year)
@@ -119,19 +120,12 @@ class _Checks:
                 self._find("check-catalog-unknown", f"{key}.catalog", name=exchange.catalog, known=known)
             elif fmt is not None and exchange.catalog not in _catalogs(fmt):
                 self._find("check-format-without-catalog", f"{key}.format", name=fmt.id, catalog=exchange.catalog)
-            elif fmt is not None and not isinstance(fmt, Format):
+            elif fmt is not None and not (isinstance(fmt, Format) and fmt.document is Document.RECORD):
                 catalog = library.catalogs[exchange.catalog]
                 self._tried(partial(self._gateway.mappings.writing, fmt.id, catalog), f"{key}.format")
-            if isinstance(fmt, Format) and fmt.document is Document.WHOLE:
-                self._find("check-format-whole", f"{key}.format", name=fmt.id)
             if fmt is None:
                 self._find("check-format-unusable", f"{key}.format", name=exchange.format, known=_names(formats))
             peer = self._settings.peers.get(exchange.peer)
-            if peer is not None and peer.feedback != "signed" and file_place(peer.url) is not None:
-                if fmt is not None and not isinstance(fmt, SheetFormat | JsonFormat):
-                    self._find("check-format-no-files", f"{key}.format", name=fmt.id)
-                elif fmt is not None and fmt.feedback is None:
-                    self._find("sheets-feedback-unsaid", f"{key}.format", format=fmt.id)
             if fmt is not None and peer is not None and exchange.catalog in library.catalogs:
                 sight = Sight(catalog=library.catalogs[exchange.catalog], clearance=Disclosure(peer.clearance))
                 self._sight(key, sight, fmt)
@@ -149,6 +143,22 @@ class _Checks:
             elif mapping.catalog != exchange.catalog:
                 self._find("check-mapping-other-catalog", key, name=mapping.id, catalog=mapping.catalog)
 
+    def _taken_in(self, library: Library, formats: Mapping[str, AnyFormat]) -> None:
+        """What peers send or share, by the format in which it is to come."""
+        document = self._settings.document
+        wanted = [(f"pulls.{name}", pull.catalog, pull.format) for name, pull in document.pulls.items()]
+        if (receive := document.receive) is not None:
+            catalogs = dict.fromkeys(one for allowed in receive.allow.values() for one in allowed)
+            wanted += [("receive", one, receive.format_of(one)) for one in catalogs]
+        for key, catalog, name in wanted:
+            fmt = formats.get(name)
+            if catalog not in library.catalogs:
+                self._find("check-catalog-unknown", key, name=catalog, known=_names(library.catalogs))
+            elif fmt is None:
+                self._find("check-format-unusable", key, name=name, known=_names(formats))
+            elif catalog not in _catalogs(fmt):
+                self._find("check-format-without-catalog", key, name=fmt.id, catalog=catalog)
+
     def _sight(self, key: str, sight: Sight, fmt: AnyFormat) -> None:
         """What the format demands and its receiver may not see."""
         for field in sight.hidden_key():
@@ -160,7 +170,7 @@ class _Checks:
             return
         if sight.catalog.id not in fmt.bindings:
             return
-        document = self._quietly(lambda: self._gateway.mappings.document_plan(fmt, sight.catalog))
+        document = self._quietly(lambda: self._gateway.mappings.document_plan(fmt.id, sight.catalog))
         for leaf in sight.demanded(document) if document is not None else ():
             if leaf.field is not None:
                 facts = {"field": leaf.field.name, "zh": leaf.field.zh, "en": leaf.field.en}

@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.config_files import FolderSettings, SftpSettings, file_findings, sftp_files
 from gateway.config_ledger import LedgerSettings, ledger_files, ledger_findings
-from gateway.config_levels import PullSettings, RecordsSourceSettings, level_findings
+from gateway.config_levels import PullSettings, ReceiveSettings, RecordsSourceSettings, level_findings
 from gateway.config_site import SiteSettings, site_findings
 from gateway.config_values import (
     Code,
@@ -35,6 +35,7 @@ from gateway.config_values import (
     Section,
     Zone,
 )
+from gateway.config_ways import exchange_way_findings, peer_way_findings
 from gateway.delivery.ticks import CatchUp
 from gateway.errors import ConfigError, Finding, Findings
 
@@ -245,16 +246,6 @@ class DaemonSettings(Section):
     free_space: int = Field(default=256 * 1024 * 1024, ge=0)
 
 
-class ReceiveSettings(Section):
-    """``[receive]``: which peers may send us which catalogs."""
-
-    listen: Listen = "127.0.0.1:8443"
-    allow: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    format: str = "credit-2018"
-    max_package: int = Field(default=64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
-    tls: bool = True
-
-
 class _Document(Section):
     """The whole file."""
 
@@ -386,6 +377,8 @@ def inspect_settings(file: Path) -> tuple[Settings | None, tuple[Finding, ...]]:
     return settings, (
         *_references(settings),
         *_files(settings),
+        *peer_way_findings(document.peers, str(file)),
+        *exchange_way_findings(document.exchanges, document.peers, settings.mappings_dir, str(file)),
         *file_findings(document.peers, str(file)),
         *site_findings(document.peers, str(file)),
         *ledger_findings(document.ledger, str(file)),
@@ -459,10 +452,6 @@ def _references(settings: Settings) -> list[Finding]:
             findings.append(
                 Finding(code="config-peer-without-certificates", file=file, key=f"peers.{name}.certificates")
             )
-        if peer.database is not None and peer.url is not None:
-            findings.append(Finding(code="config-peer-two-ways", file=file, key=f"peers.{name}.database"))
-        if peer.database is not None and peer.feedback == "signed":
-            findings.append(Finding(code="config-database-signed", file=file, key=f"peers.{name}.feedback"))
         if peer.code in codes:
             facts = {"other": codes[peer.code]}
             findings.append(Finding(code="config-code-twice", file=file, key=f"peers.{name}.code", facts=facts))

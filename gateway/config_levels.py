@@ -1,4 +1,4 @@
-"""Settings of a node between others: records that are passed on, batches that are fetched."""
+"""Settings of a node between others: batches that it takes or fetches, records that it passes on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.config_values import Expression, Section
+from gateway.config_values import Expression, Listen, Section
 from gateway.errors import Finding
 
-__all__ = ["PullSettings", "RecordsSourceSettings", "level_findings"]
+__all__ = ["PullSettings", "ReceiveSettings", "RecordsSourceSettings", "level_findings"]
 
 
 class RecordsSourceSettings(Section):
@@ -29,6 +29,21 @@ class PullSettings(Section):
     format: str = "credit-2018"
     schedule: Expression | None = None
     max_package: int = Field(default=64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
+
+
+class ReceiveSettings(Section):
+    """``[receive]``: which peers may send us which catalogs, and in which format: ``format``, where ``formats`` names none for the catalog."""
+
+    listen: Listen = "127.0.0.1:8443"
+    allow: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    format: str = "credit-2018"
+    formats: Mapping[str, str] = Field(default_factory=dict)
+    max_package: int = Field(default=64 * 1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
+    tls: bool = True
+
+    def format_of(self, catalog: str) -> str:
+        """The id of the format in which batches of a catalog are taken."""
+        return self.formats.get(catalog, self.format)
 
 
 def level_findings(

@@ -7,6 +7,7 @@ from functools import partial
 
 from gateway.clock import Clock
 from gateway.config import PeerSettings, Settings
+from gateway.delivery.packages import stored_package
 from gateway.errors import ConfigError
 from gateway.exchange.database import DatabaseTransport, FrontLimits
 from gateway.exchange.front_engine import open_engine
@@ -15,7 +16,6 @@ from gateway.exchange.recorder import Recorder
 from gateway.exchange.secret import Secret
 from gateway.mapping.table_model import TableFormat
 from gateway.mappings import Mappings
-from gateway.store import batches
 from gateway.store.database import Database
 
 __all__ = ["front_transport", "layouts_of"]
@@ -54,18 +54,13 @@ def front_transport(
 ) -> DatabaseTransport:
     """The way to the peer ``name`` through its database, with the tables of every exchange with it.
 
-    Raises ConfigError ``front-without-table`` when an exchange with it has another kind of format, Findings, ExchangeError.
+    Raises ConfigError, Findings for an exchange whose format is not one of tables, ExchangeError.
     """
     peer: PeerSettings = settings.peers[name]
     database = peer.database
     if database is None:
         raise ConfigError("peer-without-url", peer=name)
-    wanted: dict[tuple[str, str], None] = {}
-    for exchange_name, exchange in settings.exchanges.items():
-        if exchange.peer == name:
-            if not mappings.is_table_format(exchange.format):
-                raise ConfigError("front-without-table", exchange=exchange_name, format=exchange.format, peer=name)
-            wanted[exchange.format, exchange.catalog] = None
+    wanted = dict.fromkeys((one.format, one.catalog) for one in settings.exchanges.values() if one.peer == name)
     formats = {one: layouts_of(mappings.table_format(one)) for one in dict.fromkeys(fmt for fmt, _ in wanted)}
     url = Secret(settings.database_url(database.url))
     return DatabaseTransport(
@@ -73,16 +68,8 @@ def front_transport(
         peer=name,
         layouts=[one for fmt, layouts in formats.items() for one in layouts if (fmt, one.catalog) in wanted],
         recorder=recorder,
-        package_of=partial(_package_of, journal),
+        package_of=partial(stored_package, journal),
         clock=clock,
         zone=settings.node.time_zone,
         limits=FrontLimits(poll=database.poll.total_seconds()),
     )
-
-
-def _package_of(journal: Database | None, batch_id: str) -> bytes | None:
-    """The sealed bytes of a batch of ours, None where they are not kept."""
-    if journal is None:
-        return None
-    with journal.read() as conn:
-        return batches.package_bytes(conn, batch_id) if batches.has_package(conn, batch_id) else None

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from gateway.catalog.loader import Library, load_catalogs
 from gateway.catalog.model import Catalog
@@ -14,7 +16,7 @@ from gateway.mapping.columns_loader import document_of
 from gateway.mapping.document import DocumentPlan
 from gateway.mapping.fields_plan import FieldsPlan, fields_format
 from gateway.mapping.format_loader import load_format
-from gateway.mapping.format_model import Format
+from gateway.mapping.format_model import Document, Format
 from gateway.mapping.gate import Gate
 from gateway.mapping.json_loader import load_json_format
 from gateway.mapping.json_model import JsonFormat
@@ -26,6 +28,7 @@ from gateway.mapping.sheet_loader import load_sheet_format
 from gateway.mapping.sheet_model import SheetFormat
 from gateway.mapping.table_loader import load_table_format
 from gateway.mapping.table_model import TableFormat
+from gateway.mapping.whole_plan import WholePlan
 
 __all__ = ["Mappings", "Writing"]
 
@@ -36,11 +39,12 @@ class Writing:
 
     format_id: str
     format_version: str
-    bodies: DocumentPlan | FieldsPlan
+    bodies: DocumentPlan | WholePlan | FieldsPlan
     gate: Gate
 
 
 AnyFormat = Format | SheetFormat | JsonFormat | TableFormat
+_Kind = TypeVar("_Kind", SheetFormat, JsonFormat, TableFormat)
 _LOADERS: Mapping[str, Callable[[Path, Library], AnyFormat]] = {
     "sheet": load_sheet_format,
     "json": load_json_format,
@@ -56,6 +60,10 @@ class Mappings:
         self._zone = zone
         self._formats: dict[str, AnyFormat] = {}
         self._json_plans: dict[tuple[str, str], Sequence[JsonPlan]] = {}
+        self._whole_plans: dict[tuple[str, str], WholePlan] = {}
+        self._checking_plans: dict[str, RecordPlan] = {}
+        self._document_plans: dict[tuple[str, str], DocumentPlan] = {}
+        self._writings: dict[tuple[str, str], Writing] = {}
 
     @cached_property
     def library(self) -> Library:
@@ -78,10 +86,6 @@ class Mappings:
             raise ConfigError("format-unknown", format=name, known=", ".join(self.format_names()) or "-")
         return document_of(self._folder_of(name))
 
-    def is_sheet_format(self, name: str) -> bool:
-        """Whether a format is one of sheets. Raises ConfigError ``format-unknown``."""
-        return self.document_of(name) == "sheet"
-
     def json_plans(self, name: str, catalog: Catalog) -> Sequence[JsonPlan]:
         """How records of a catalog become JSON documents, one plan for each of the format's templates. Raises MappingError
         ``format-without-catalog``, ConfigError ``format-unknown``, Findings."""
@@ -93,9 +97,13 @@ class Mappings:
             self._json_plans[name, catalog.id] = plans
         return self._json_plans[name, catalog.id]
 
-    def is_table_format(self, name: str) -> bool:
-        """Whether a format is one of database tables. Raises ConfigError ``format-unknown``."""
-        return self.document_of(name) == "table"
+    def whole_plan(self, name: str, catalog: Catalog) -> WholePlan:
+        """How records of a catalog become whole XML documents. Raises MappingError ``format-without-catalog``, ConfigError ``format-unknown``,
+        Findings."""
+        if (name, catalog.id) not in self._whole_plans:
+            document = self.document_plan(name, catalog)
+            self._whole_plans[name, catalog.id] = WholePlan(document, ZoneInfo(self._zone))
+        return self._whole_plans[name, catalog.id]
 
     def any_format(self, name: str) -> AnyFormat:
         """A format of any kind by its folder's name. Raises ConfigError ``format-unknown``, Findings."""
@@ -104,22 +112,17 @@ class Mappings:
             self._formats[name] = load(self._folder_of(name), self.library)
         return self._formats[name]
 
-    # A format that is asked for as what it is not is read as that: its findings say what it is.
-
     def sheet_format(self, name: str) -> SheetFormat:
         """A format of sheets. Raises as :meth:`any_format`."""
-        fmt = self.any_format(name)
-        return fmt if isinstance(fmt, SheetFormat) else load_sheet_format(self._folder_of(name), self.library)
+        return self._read_as(name, SheetFormat, load_sheet_format)
 
     def json_format(self, name: str) -> JsonFormat:
         """A format of JSON. Raises as :meth:`any_format`."""
-        fmt = self.any_format(name)
-        return fmt if isinstance(fmt, JsonFormat) else load_json_format(self._folder_of(name), self.library)
+        return self._read_as(name, JsonFormat, load_json_format)
 
     def table_format(self, name: str) -> TableFormat:
         """A format of database tables. Raises as :meth:`any_format`."""
-        fmt = self.any_format(name)
-        return fmt if isinstance(fmt, TableFormat) else load_table_format(self._folder_of(name), self.library)
+        return self._read_as(name, TableFormat, load_table_format)
 
     def format(self, name: str) -> Format:
         """A format of XML. Raises as :meth:`any_format`, MappingError ``format-of-sheets``, ``format-of-json``."""
@@ -127,6 +130,11 @@ class Mappings:
         if isinstance(fmt, Format):
             return fmt
         raise MappingError("format-of-json" if isinstance(fmt, JsonFormat) else "format-of-sheets", format=name)
+
+    def _read_as(self, name: str, kind: type[_Kind], load: Callable[[Path, Library], _Kind]) -> _Kind:
+        """A format of this kind; one that is none is read as one all the same: its findings say what it is."""
+        fmt = self.any_format(name)
+        return fmt if isinstance(fmt, kind) else load(self._folder_of(name), self.library)
 
     def _folder_of(self, name: str) -> Path:
         return self.folder / "formats" / name
@@ -153,24 +161,35 @@ class Mappings:
 
     def checking_plan(self, catalog: str) -> RecordPlan:
         """The checks of a catalog alone, as a receiver uses them."""
-        return RecordPlan(None, self.catalog(catalog), self.library, time_zone=self._zone)
+        if catalog not in self._checking_plans:
+            self._checking_plans[catalog] = RecordPlan(None, self.catalog(catalog), self.library, time_zone=self._zone)
+        return self._checking_plans[catalog]
 
     def writing(self, name: str, catalog: Catalog) -> Writing:
         """How records of a catalog travel in batches of a format, whatever kind it is. Raises ConfigError ``format-unknown``, MappingError,
         Findings."""
+        if (name, catalog.id) not in self._writings:
+            self._writings[name, catalog.id] = self._writing(name, catalog)
+        return self._writings[name, catalog.id]
+
+    def _writing(self, name: str, catalog: Catalog) -> Writing:
         fmt = self.any_format(name)
-        bodies: DocumentPlan | FieldsPlan
+        if isinstance(fmt, Format) and fmt.document is Document.RECORD:
+            document = self.document_plan(name, catalog)
+            return Writing(format_id=fmt.id, format_version=fmt.version, bodies=document, gate=document.gate)
+        bodies: WholePlan | FieldsPlan
         if isinstance(fmt, Format):
-            bodies, gate = self.document_plan(fmt, catalog), Gate(fmt)
+            bodies = self.whole_plan(name, catalog)
         elif isinstance(fmt, JsonFormat):
             plans = {one.template.id: one for one in self.json_plans(name, catalog)}
             bodies = FieldsPlan(fmt, catalog, self.library, self._zone, lambda template: plans[template.id])
-            gate = Gate(fields_format(fmt.id, fmt.version))
         else:
             bodies = FieldsPlan(fmt, catalog, self.library, self._zone)
-            gate = Gate(fields_format(fmt.id, fmt.version))
+        gate = Gate(fields_format(fmt.id, fmt.version))
         return Writing(format_id=fmt.id, format_version=fmt.version, bodies=bodies, gate=gate)
 
-    def document_plan(self, fmt: Format, catalog: Catalog) -> DocumentPlan:
-        """How records of a catalog are written in a format. Raises MappingError."""
-        return DocumentPlan(fmt, catalog, self.library)
+    def document_plan(self, name: str, catalog: Catalog) -> DocumentPlan:
+        """How records of a catalog are written in a format of XML. Raises as :meth:`format`, MappingError."""
+        if (name, catalog.id) not in self._document_plans:
+            self._document_plans[name, catalog.id] = DocumentPlan(self.format(name), catalog, self.library)
+        return self._document_plans[name, catalog.id]

@@ -42,7 +42,7 @@ Ready = Callable[[], Awaitable[bool]]
 def open_receiver(gateway: Gateway) -> Receiver:
     """What takes peers' batches. Raises ConfigError ``receive-missing`` where the configuration has none."""
     receive = _settings(gateway)
-    allowed = {name: dict.fromkeys(catalogs, receive.format) for name, catalogs in receive.allow.items()}
+    allowed = {name: {one: receive.format_of(one) for one in catalogs} for name, catalogs in receive.allow.items()}
     return _receiver(gateway, allowed, receive.max_package)
 
 
@@ -172,7 +172,7 @@ def _judge(gateway: Gateway, catalog_id: str, format_id: str) -> Judge:
     catalog, fmt = mappings.catalog(catalog_id), mappings.format(format_id)
     return Judge(
         catalog=catalog,
-        document=mappings.document_plan(fmt, catalog),
+        document=mappings.document_plan(format_id, catalog),
         plan=mappings.checking_plan(catalog_id),
         format_id=fmt.id,
         format_version=fmt.version,

@@ -12,7 +12,9 @@ from gateway.config_values import file_place
 from gateway.delivery.carry import BatchCarrier, FormatCarrier
 from gateway.delivery.carry_json import JsonCarrier
 from gateway.delivery.carry_sheets import SheetCarrier
+from gateway.delivery.carry_xml import XmlCarrier
 from gateway.delivery.exchange import Route, receiver_of
+from gateway.delivery.packages import stored_package
 from gateway.errors import ConfigError
 from gateway.exchange.by_files import Folders
 from gateway.exchange.folder import FolderTransport
@@ -86,7 +88,7 @@ def build_folders(
     """The way to a peer by files: our own packages, or the receiver's files where its feedback is taken down. Raises as :func:`build_place`."""
     peer = settings.peers[name]
     place, node = build_place(settings, name), NodeInfo(code=peer.code, name=peer.name, versions=(1,))
-    package_of = partial(_package_of, journal)
+    package_of = partial(stored_package, journal)
     if peer.feedback == "signed":
         folders = folders_of(settings, name)
         return FolderTransport(place, peer=name, node=node, clock=clock, package_of=package_of, folders=folders)
@@ -105,18 +107,17 @@ def build_folders(
 
 def _carrier(mappings: Mappings, zone: ZoneInfo, format_id: str) -> BatchCarrier:
     """The carrier for the format's kind."""
-    if mappings.document_of(format_id) == "json":
-        return JsonCarrier(
-            mappings.json_format, lambda name, catalog: mappings.json_plans(name, mappings.catalog(catalog)), zone
-        )
-    return SheetCarrier(mappings.sheet_format, zone)
-
-
-def _package_of(journal: Database | None, batch_id: str) -> bytes | None:
-    if journal is None:
-        return None
-    with journal.read() as conn:
-        return batches.package_bytes(conn, batch_id) if batches.has_package(conn, batch_id) else None
+    match mappings.document_of(format_id):
+        case "json":
+            return JsonCarrier(
+                mappings.json_format, lambda name, catalog: mappings.json_plans(name, mappings.catalog(catalog)), zone
+            )
+        case "whole":
+            return XmlCarrier(
+                mappings.format, lambda name, catalog: mappings.whole_plan(name, mappings.catalog(catalog)), zone
+            )
+        case _:
+            return SheetCarrier(mappings.sheet_format, zone)
 
 
 def _unanswered(journal: Database | None, code: str) -> list[str]:

@@ -27,7 +27,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("site",),
     ("delivery",),
     ("config_values", "logs", "mappings", "notify"),
-    ("config_ledger", "config_files", "config_levels", "config_site"),
+    ("config_ledger", "config_files", "config_levels", "config_site", "config_ways"),
     ("config",),
     ("source_settings", "config_digest", "config_keys", "front_database", "planning", "publishing", "ways"),
     ("app", "verifier"),

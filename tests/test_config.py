@@ -50,7 +50,7 @@ def test_the_example_loads(lay: Lay) -> None:
     assert settings.exchanges["penalties-to-province"].schedule is None
 
 
-EITHER = {"config-peer-two-ways", "config-database-signed"}
+EITHER = {"config-peer-two-ways", "config-database-signed", "config-pull-elsewhere"}
 """What is told of an example in which everything stands at once."""
 
 

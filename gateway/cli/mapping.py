@@ -192,7 +192,7 @@ def _rendered(mappings: Mappings, name: str, plan: RecordPlan, frame: pl.DataFra
         plans = mappings.json_plans(name, plan.catalog)
         problems = [problem for one in plans for problem in one.documents(records, SOME_BATCH).problems.to_dicts()]
     else:
-        document = mappings.document_plan(fmt, plan.catalog)
+        document = mappings.document_plan(name, plan.catalog)
         problems = document.documents(records, SOME_BATCH).problems.to_dicts()
     return [problem_text(problem, plan.catalog, language()) for problem in problems]
 

@@ -71,8 +71,8 @@ def _made(
     """The files: name, bytes, keys of the records in it; and what the format has against others."""
     if mappings.document_of(name) == "json":
         return _json(mappings.json_plans(name, plan.catalog), records, facts)
-    if not mappings.is_sheet_format(name):
-        written = mappings.document_plan(mappings.format(name), plan.catalog).documents(records, facts)
+    if mappings.document_of(name) != "sheet":
+        written = mappings.document_plan(name, plan.catalog).documents(records, facts)
         made = [(f"{number:06}.xml", data, keys) for number, (data, keys) in enumerate(written.documents, start=1)]
         return made, [written.problems]
     fmt = mappings.sheet_format(name)
@@ -97,7 +97,7 @@ def _json(
         found.append(written.problems)
         count = len(written.documents)
         made += (
-            (plan.template.file_name(facts.created_at, number, count), data, keys)
+            (plan.template.file_name(facts.created_at, facts.sequence, number, count), data, keys)
             for number, (data, keys) in enumerate(written.documents, start=1)
         )
     return made, found

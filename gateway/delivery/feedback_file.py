@@ -12,7 +12,7 @@ import polars as pl
 from gateway.errors import DeliveryError, SourceError
 from gateway.exchange.carrier import Answered, Carried
 from gateway.exchange.recorder import Told
-from gateway.mapping.sheet_model import FeedbackType, SheetFeedback
+from gateway.mapping.file_shape import FeedbackType, FileFeedback
 from gateway.package.record import BatchRecord, Operation
 from gateway.sources.csv_file import CsvSource
 from gateway.sources.excel_file import ExcelSource
@@ -24,7 +24,7 @@ HEADINGS: Final = ("记录编号", "操作", "原因代码", "原因")
 _OPERATIONS: Final = {Operation.WITHDRAW: "撤销", Operation.STOP_SHARE: "停止共享"}
 
 
-def read_feedback(form: SheetFeedback, carried: Carried, feedback: bytes, *, first: int) -> Answered:
+def read_feedback(form: FileFeedback, carried: Carried, feedback: bytes, *, first: int) -> Answered:
     """What the feedback on a file says; ``first`` is the number of its first record.
 
     Raises SourceError when it is no such file, DeliveryError ``feedback-row-unknown``, ``feedback-row-repeated``, ``feedback-row-unreadable``.
@@ -59,7 +59,7 @@ def taken_back(record: BatchRecord) -> list[str | None]:
     ]
 
 
-def _rows(form: SheetFeedback, name: str, data: bytes) -> Iterator[tuple[int | None, str, str, str]]:
+def _rows(form: FileFeedback, name: str, data: bytes) -> Iterator[tuple[int | None, str, str, str]]:
     """(row, result, code, message) of each line, through the readers that sources have, with their budgets."""
     template = Template(id="feedback", headings=(form.row, form.result, form.code, form.message))
     with tempfile.TemporaryDirectory() as folder:

@@ -35,7 +35,7 @@ from gateway.package.sealing import seal
 from gateway.store import batches, publicity, quarantine, record_orders, records, shares
 from gateway.store.database import Connection, Database
 from gateway.store.entries import DurableLog
-from gateway.store.origins import any_origin
+from gateway.store.origins import any_origin, owners_words
 from gateway.store.quarantine import Stage
 
 __all__ = ["Sealed", "Sealer"]
@@ -76,8 +76,10 @@ class Sealer:
         """
         with self._database.read() as conn:
             stored = records.fetch(conn, numbers)
-            orders = record_orders.ordered(conn, [record.id for record in stored if record.op != Operation.UPSERT])
-        basis = {number: exchange.sight.words(order.basis) for number, order in orders.items()}
+            back = [record.id for record in stored if record.op != Operation.UPSERT]
+            said = dict(owners_words(conn, back))
+            said |= {number: order.basis for number, order in record_orders.ordered(conn, back).items()}
+        basis = {number: exchange.sight.words(words) for number, words in said.items()}
         bodies, problems = self._render(exchange, stored)
         lines = [(record, line) for record in stored if (line := _line(record, bodies, basis)) is not None]
         return self._seal(exchange, run_id, stored, lines, problems)
@@ -189,7 +191,9 @@ class Sealer:
             return built, None
         envelope = next((error for error in refused if error.record is None), None)
         if envelope is not None:
-            raise MappingError("gate-refused", format=exchange.format_id, line=envelope.line, code=envelope.code)
+            # What libxml2 names and its rule, not its words: a fault of ours has to be found by them.
+            facts = {"line": envelope.line, "code": envelope.code, "place": envelope.target, "rule": envelope.expected}
+            raise MappingError("gate-refused", format=exchange.format_id, **facts)
         bad = {error.record for error in refused}
         found = [
             (key, key, "", error.target, error.code, "reject", error.value_class, error.expected)
@@ -316,7 +320,7 @@ class Sealer:
 
 def _line(record: records.StoredRecord, bodies: Mapping[str, str], basis: Mapping[int, str]) -> bytes | None:
     """The record's line in a batch; None when the format cannot carry it, or the receiver may not see its key. ``basis`` says by record id
-    what an order to take it back rests on."""
+    what taking it back rests on."""
     op = Operation(record.op)
     if op is not Operation.UPSERT:
         reason = Reason(code=record.reason or op.value, text=basis.get(record.id, ""))

@@ -51,8 +51,11 @@ def _limits(backend: str, url: sa.URL, seconds: float) -> dict[str, Any]:
     """The driver's own time-outs, where it is one that we know."""
     whole = max(1, round(seconds))
     if backend in {"postgresql", "kingbase"}:
-        options = f"-c statement_timeout={whole * 1000} -c lock_timeout={whole * 1000}"
-        return {"connect_timeout": _CONNECT, "application_name": "credit-gateway", "options": options}
+        # What the address itself sets, a search_path for example, stays.
+        own = url.query.get("options", ())
+        said = [own] if isinstance(own, str) else [*own]
+        options = [*said, f"-c statement_timeout={whole * 1000}", f"-c lock_timeout={whole * 1000}"]
+        return {"connect_timeout": _CONNECT, "application_name": "credit-gateway", "options": " ".join(options)}
     if backend in {"mysql", "mariadb"} and url.get_driver_name() == "pymysql":
         return {"connect_timeout": _CONNECT, "read_timeout": whole, "write_timeout": whole, "charset": "utf8mb4"}
     return {}

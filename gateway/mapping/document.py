@@ -22,7 +22,7 @@ from gateway.mapping.explain import Explanation
 from gateway.mapping.format_model import RECORDS, Binding, Document, Format
 from gateway.mapping.gate import Gate
 from gateway.mapping.leaf_plan import LeafPlan
-from gateway.mapping.level import Level, problem_flag, raised_flags
+from gateway.mapping.level import Level, Written, problem_flag, raised_flags
 from gateway.mapping.outline import outline_of
 from gateway.mapping.parts import NUMBER, nested
 from gateway.mapping.presence import count_column
@@ -76,11 +76,11 @@ class DocumentPlan:
         self.digest = _digest(fmt, binding, library)
         self._outline = outline_of(fmt.schema.roots[binding.root], binding.leaves, binding.repeat)
         self._whole = Level(self._outline, None, catalog, library, XmlWriter(self._outline, fmt))
-        self._gathers = RECORDS in binding.repeat.values()
-        self._record = self._whole.inner[0] if self._gathers else self._whole
+        self.gathers = RECORDS in binding.repeat.values()
+        self.record = self._whole.inner[0] if self.gathers else self._whole
         self.leaves = tuple(sorted(_leaves(self._whole), key=lambda leaf: leaf.slot.index))
         self._root = fmt.shown(self._outline.name)
-        self._gate = Gate(fmt)
+        self.gate = Gate(fmt)
         self._targets = {leaf.field.name: leaf.target for leaf in reversed(self.leaves) if leaf.field is not None}
         self._fields = {
             fmt.shown(*leaf.slot.leaf.steps): leaf.field.name for leaf in self.leaves if leaf.field is not None
@@ -99,7 +99,7 @@ class DocumentPlan:
         del facts
         self._only_records()
         taken = self._taken(records)
-        written = self._record.write(taken, declared=True)
+        written = self.record.write(taken, declared=True)
         frame = pl.DataFrame([taken["@key"], written.texts.alias("body")]).filter(pl.col("body").is_not_null())
         return Rendered(frame=frame, problems=written.problems)
 
@@ -109,30 +109,44 @@ class DocumentPlan:
 
         Raises MappingError ``gate-refused`` when libxml2 refuses a document of which nothing was known to be wrong.
         """
-        taken = self._taken(records)
-        batch = facts.frame(taken.height)
-        around = taken.with_columns(pl.lit(value).alias(name) for name, value in batch.row(0, named=True).items())
-        written = self._record.write(around, declared=not self._gathers)
-        good = pl.DataFrame([taken["@key"], written.texts.alias("body")]).filter(pl.col("body").is_not_null())
-        if not self._gathers:
-            made = [(self._passed(body), (key,)) for key, body in good.iter_rows()]
+        written = self.written(records, facts)
+        good = pl.DataFrame([records["@key"], written.texts.alias("body")]).filter(pl.col("body").is_not_null())
+        if not self.gathers:
+            made = [(self.passed(body), (key,)) for key, body in good.iter_rows()]
             return Documents(documents=tuple(made), problems=written.problems)
         if good.is_empty():
             return Documents(documents=(), problems=written.problems)
-        around = facts.frame(good.height).with_columns(pl.lit("").alias("@row"), pl.lit(None, pl.String).alias("@key"))
+        body, told = self.around(good["body"], facts)
+        problems = pl.concat([written.problems, told])
+        if body is None:
+            return Documents(documents=(), problems=problems)
+        return Documents(documents=((self.passed(body), tuple(good["@key"])),), problems=problems)
+
+    def written(self, records: pl.DataFrame, facts: BatchFacts) -> Written:
+        """``records`` (as in :meth:`render`) as elements of their own, that say of the batch what they may."""
+        taken = self._taken(records)
+        batch = facts.frame(taken.height if self.gathers else 1).row(0, named=True)
+        around = taken.with_columns(pl.lit(value).alias(name) for name, value in batch.items())
+        return self.record.write(around, declared=not self.gathers)
+
+    def around(self, elements: pl.Series, facts: BatchFacts) -> tuple[str | None, pl.DataFrame]:
+        """The document around records' ``elements``, and what is wrong with it; None where something is."""
+        count = len(elements)
+        around = facts.frame(count).with_columns(pl.lit("").alias("@row"), pl.lit(None, pl.String).alias("@key"))
         columns = pl.DataFrame(
             {
-                rows_column(RECORDS): ["".join(good["body"])],
-                count_column(RECORDS): pl.Series([good.height], dtype=pl.UInt32),
+                rows_column(RECORDS): ["".join(elements)],
+                count_column(RECORDS): pl.Series([count], dtype=pl.UInt32),
                 f"{rows_column(RECORDS)}:good": [True],
             }
         )
         document = self._whole.finish(around, [(columns, no_problems())], declared=True)
-        problems = pl.concat([written.problems, document.problems])
-        body = document.texts.item()
-        if body is None:
-            return Documents(documents=(), problems=problems)
-        return Documents(documents=((self._passed(body), tuple(good["@key"])),), problems=problems)
+        return document.texts.item(), document.problems
+
+    @property
+    def most(self) -> int | None:
+        """How many records a document takes; None: any number."""
+        return self._whole.rows[0].most if self.gathers else 1
 
     def read(self, bodies: Sequence[bytes], rows: Sequence[str] | None = None) -> ReadBack:
         """The records in ``bodies``. ``rows`` are their names in ``@row``; without them the positions 0, 1, 2 …
@@ -149,8 +163,8 @@ class DocumentPlan:
             explanations = self._take(body, position, reader)
             taken[position] = not explanations
             refused += ((position, explanation) for explanation in explanations)
-        told = [self._told(refused, reader.extra, names)]
-        values, bad = self._values(self._record, reader.levels, pl.Series(names, dtype=pl.String), told)
+        told = [self.told(refused, reader.extra, names)]
+        values, bad = self._values(self.record, reader.levels, pl.Series(names, dtype=pl.String), told)
         good = ~bad & pl.Series(taken, dtype=pl.Boolean)
         columns = values.select(
             (pl.col(name) if name in values.columns else pl.lit(None)).cast(kind).alias(name)
@@ -205,12 +219,18 @@ class DocumentPlan:
         if self.format.document is Document.WHOLE:
             raise MappingError("format-whole", format=self.format.id)
 
-    def _passed(self, body: str) -> bytes:
-        """A whole document that libxml2 accepts. What one record shows was judged before; this is about records beside each other."""
+    def refusals(self, body: str) -> tuple[Explanation, ...]:
+        """What libxml2 has against a document; nothing when it accepts it."""
         element = parse_safely(body.encode())
-        if not self._gate.accepts(element):
-            [first, *_] = self._gate.explain(element)
-            raise MappingError("gate-refused", format=self.format.id, line=1, code=first.code)
+        return () if self.gate.accepts(element) else self.gate.explain(element)
+
+    def passed(self, body: str) -> bytes:
+        """A whole document that libxml2 accepts. What one record shows was judged before; this is about records beside each other.
+
+        Raises MappingError ``gate-refused``.
+        """
+        if refused := self.refusals(body):
+            raise MappingError("gate-refused", format=self.format.id, line=1, code=refused[0].code)
         return _DECLARATION + body.encode() + b"\n"
 
     def _take(self, body: bytes, position: int, reader: XmlReader) -> tuple[Explanation, ...]:
@@ -223,18 +243,24 @@ class DocumentPlan:
             return (
                 Explanation(target=self.format.shown(str(element.tag)), code="schema-violation", expected=self._root),
             )
-        if not self._gate.accepts(element):
-            return self._gate.explain(element)
+        if not self.gate.accepts(element):
+            return self.gate.explain(element)
         reader.read(element, position)
         return ()
 
-    def _told(
-        self, refused: Iterable[tuple[int, Explanation]], extra: Iterable[tuple[int, str]], names: Sequence[str]
+    def told(
+        self,
+        refused: Iterable[tuple[int, Explanation]],
+        extra: Iterable[tuple[int, str]],
+        names: Sequence[str | None],
+        keys: Sequence[str] = (),
     ) -> pl.DataFrame:
-        """What the reading of the bodies found, as problems."""
+        """What was found in bodies by their place, as problems: ``refused`` and, as notices, ``extra``. ``names`` are their ``@row``, ``keys``
+        their ``@key`` where that is known."""
         rejections = (
             {
                 "@row": names[position],
+                "@key": keys[position] if keys else None,
                 "field": self._fields.get(explanation.target, ""),
                 "source": explanation.target,
                 "code": explanation.code,

@@ -7,7 +7,7 @@ is worked out anew then, so the same package makes the same file or rows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -37,9 +37,8 @@ __all__ = [
     "FieldsFormat",
     "FieldsPlan",
     "FieldsTemplate",
-    "field_start",
+    "fields_body",
     "fields_format",
-    "fields_start",
 ]
 
 _SCHEMA: Final = "fields-1.xsd"
@@ -171,20 +170,26 @@ class _ColumnBodies:
         return Rendered(frame=frame, problems=filled.problems)
 
 
-def fields_start(template: str) -> str:
+def _fields_start(template: str) -> str:
     """The start tag of a body."""
     return f'<Fields xmlns="{FIELDS}" template="{escape(template, place="template")}">'
 
 
-def field_start(name: str) -> str:
+def _field_start(name: str) -> str:
     """The start tag of a field."""
     return f'<Field name="{escape(name, place="Field/@name")}">'
 
 
+def fields_body(template: str, named: Iterable[tuple[str, str]]) -> str:
+    """A body of texts under their names."""
+    fields = (f"{_field_start(name)}{escape(text, place=name)}</Field>" for name, text in named)
+    return f"{_fields_start(template)}{''.join(fields)}</Fields>"
+
+
 def _body(template: FieldsTemplate) -> pl.Expr:
-    parts = [pl.lit(fields_start(template.id))]
+    parts = [pl.lit(_fields_start(template.id))]
     for place, column in enumerate(template.columns):
-        start = field_start(column.heading)
+        start = _field_start(column.heading)
         text = escaped(pl.col(cell_column(place)))
         if column.when_empty is WhenEmpty.BLANK:
             text = text.fill_null("")

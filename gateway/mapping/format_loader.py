@@ -16,11 +16,13 @@ from gateway.catalog.loader import Library
 from gateway.catalog.reading import read_shape, read_toml
 from gateway.errors import Finding, Findings, MappingError, Severity
 from gateway.mapping.binding_loader import FormatForm, read_binding
+from gateway.mapping.feedback_text import files_findings
 from gateway.mapping.format_model import Binding, Document, Format
 from gateway.mapping.format_text import FormatText, facts_of
 from gateway.mapping.gate import compile_schema
 from gateway.mapping.safe_xml import parse_safely
 from gateway.mapping.schema import Schema, load_schema
+from gateway.mapping.schema_text import schema_text
 
 __all__ = ["load_format"]
 
@@ -29,6 +31,7 @@ _NAME: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,63}")
 """What a batch can say of its format in ``Format/@id`` and ``Format/@version``."""
 
 
+_OF_SCHEMAS: Final = {"document-doctype": "schema-doctype", "document-encoding": "schema-encoding"}
 _TYPED: Final = re.compile(r"([\w.-]+)\(([\w.-]+)\)(?=[/\[\"'])")
 
 
@@ -77,6 +80,10 @@ class _FolderReader:
             valid_from=head.valid_from,
             valid_to=head.valid_to,
             warnings=warnings,
+            receiver=head.receiver or "",
+            sealing=head.sealing or "",
+            withdrawn=head.withdrawn,
+            feedback=None if head.feedback is None else head.feedback.feedback(),
         )
 
     def _head(self) -> FormatText | None:
@@ -95,7 +102,20 @@ class _FolderReader:
                 self._find("format-prefix-reserved", _HEAD, f"prefixes.{prefix}", prefix=prefix)
         if head.valid_from and head.valid_to and head.valid_to < head.valid_from:
             self._find("format-dates-reversed", _HEAD, "valid_to", start=head.valid_from, end=head.valid_to)
+        self._files(head)
         return head
+
+    def _files(self, head: FormatText) -> None:
+        """What format.toml says of files: for whole documents alone, and of them all that it takes."""
+        told = ("receiver", "sealing", "withdrawn", "feedback")
+        for key in told:
+            given = getattr(head, key) is not None
+            if given and head.document is Document.RECORD:
+                self._find("format-no-files", _HEAD, key, what=key)
+            elif not given and key in {"receiver", "sealing"} and head.feedback is not None:
+                self._find("xml-head-missing", _HEAD, key, what=key)
+        for code, key, facts in files_findings(head.withdrawn, head.feedback):
+            self._find(code, _HEAD, key, **facts)
 
     def _schema(self, head: FormatText) -> Schema | None:
         main = head.xsd
@@ -130,9 +150,9 @@ class _FolderReader:
         data = self._bytes(name)
         try:
             if data is not None:
-                parse_safely(data)
+                parse_safely(schema_text(data))
         except MappingError as error:
-            code = "schema-doctype" if error.code == "document-doctype" else error.code
+            code = _OF_SCHEMAS.get(error.code, error.code)
             self._find(code, name, "", **error.facts)
 
     def _bindings(self, head: FormatText, schema: Schema, prefixes: Mapping[str, str]) -> Mapping[str, Binding]:
@@ -142,7 +162,9 @@ class _FolderReader:
             name = f"bindings/{path.name}"
             data = self._bytes(name)
             if data is not None:
-                form = FormatForm(schema=schema, prefixes=prefixes, document=head.document)
+                form = FormatForm(
+                    schema=schema, prefixes=prefixes, document=head.document, files=head.feedback is not None
+                )
                 binding = read_binding(self._name(name), data, form, self._library, self._findings)
                 if binding is not None:
                     bindings[binding.catalog] = binding

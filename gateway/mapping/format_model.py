@@ -15,6 +15,7 @@ from typing import Final
 
 from gateway.catalog.model import FieldType
 from gateway.errors import Finding
+from gateway.mapping.file_shape import FileFeedback
 from gateway.mapping.model import Rule
 from gateway.mapping.schema import Schema, local_name, namespace_of
 
@@ -96,13 +97,15 @@ class BoundLeaf:
 class Binding:
     """How records of one catalog are written: the global element of a record, and its leaves in the order of the text.
 
-    ``repeat`` leads from the steps of an element to the part of the catalog whose rows it stands for.
+    ``repeat`` leads from the steps of an element to the part of the catalog whose rows it stands for. ``file`` is what the files of a whole
+    document are called without the ending, with :data:`gateway.mapping.file_shape.MARKS` in braces; None where it goes by no files.
     """
 
     catalog: str
     root: str
     leaves: tuple[BoundLeaf, ...]
     repeat: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    file: str | None = None
 
     def part_at(self, steps: tuple[str, ...]) -> str | None:
         """The part in whose rows the place ``steps`` stands; None: it stands once in a record."""
@@ -125,7 +128,9 @@ class Format:
     """One format. ``prefixes`` name the namespaces in paths; the main one has the prefix ``""``.
 
     ``texts`` are the bytes of format.toml, of every schema and of every binding by path in the folder. ``valid_from``
-    and ``valid_to`` are inclusive; None is open. ``warnings`` are findings that do not forbid its use.
+    and ``valid_to`` are inclusive; None is open. ``warnings`` are findings that do not forbid its use. For whole documents that go by files
+    ``receiver`` says in words who demands them, ``sealing`` how they are vouched for, ``withdrawn`` names the file that lists what is taken
+    back, and ``feedback`` says how the receiver answers: record 1 is the first of a file.
     """
 
     id: str
@@ -143,6 +148,10 @@ class Format:
     valid_from: date | None = None
     valid_to: date | None = None
     warnings: tuple[Finding, ...] = ()
+    receiver: str = ""
+    sealing: str = ""
+    withdrawn: str | None = None
+    feedback: FileFeedback | None = None
 
     def digest(self, catalog: str) -> str:
         """SHA-256 (hex) over what decides how a record of ``catalog`` is written: format.toml, every schema, its binding.

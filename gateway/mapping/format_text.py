@@ -7,6 +7,7 @@ from datetime import date
 from typing import Annotated, Literal, TypedDict
 
 from gateway.catalog.reading import LOOSE, Name, Shape, Words
+from gateway.mapping.feedback_text import FeedbackText
 from gateway.mapping.format_model import BatchFact, Document, Fact
 
 __all__ = ["BindText", "BindingText", "FactText", "FieldsHead", "FormatText", "HeadValues", "facts_of"]
@@ -33,6 +34,10 @@ class FormatText(Shape):
     valid_from: date | None = None
     valid_to: date | None = None
     prefixes: dict[Name, Words] | None = None
+    receiver: Words | None = None
+    sealing: Words | None = None
+    withdrawn: Words | None = None
+    feedback: FeedbackText | None = None
     facts: dict[Name, FactText] | None = None
 
 
@@ -103,5 +108,6 @@ class BindingText(Shape):
 
     catalog: Words
     root: Words
+    file: Words | None = None
     repeat: dict[Words, Words] | None = None
     bind: list[BindText]

@@ -175,11 +175,11 @@ def _envelope_error(entry: Any) -> GateError | None:
 
 def _error(entry: Any, steps: list[str]) -> GateError:
     """libxml2's entry without its words, which may quote a value."""
+    rule = entry.type_name.removeprefix("SCHEMAV_")
     if len(steps) < _INSIDE:
-        return GateError(record=None, line=entry.line, code="envelope-invalid", target=_named(entry))
+        return GateError(record=None, line=entry.line, code="envelope-invalid", target=_named(entry), expected=rule)
     number = re.search(r"\[(\d+)\]$", steps[_INSIDE - 2])
     position = int(number[1]) - 1 if number is not None else 0
-    rule = entry.type_name.removeprefix("SCHEMAV_")
     return GateError(record=position, line=entry.line, code="schema-violation", target=_named(entry), expected=rule)
 
 

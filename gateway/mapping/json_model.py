@@ -12,8 +12,9 @@ from enum import StrEnum
 
 from gateway.catalog.model import Condition
 from gateway.mapping.fields_format import FieldsFormat
+from gateway.mapping.file_shape import FileFeedback, file_name, numbered_name
 from gateway.mapping.json_schema import JsonSchema
-from gateway.mapping.sheet_model import SheetColumn, SheetFeedback, moment_name
+from gateway.mapping.sheet_model import SheetColumn
 
 __all__ = ["JsonFormat", "JsonKind", "JsonLeaf", "JsonTemplate", "pointer", "steps_of"]
 
@@ -52,7 +53,7 @@ class JsonTemplate:
 
     ``records`` leads to the array that holds the records, None where each has a document by itself; ``repeat`` from the parts of the
     catalog to their arrays. ``most`` is how many records the array takes. ``demanded`` are places of objects and arrays that stand in any
-    case. ``file`` is the file's name without the ending, with marks of :data:`gateway.mapping.sheet_model.MOMENTS`.
+    case. ``file`` is the file's name without the ending, with marks of :data:`gateway.mapping.file_shape.MARKS`.
     """
 
     id: str
@@ -80,10 +81,9 @@ class JsonTemplate:
         within = [(len(path), part) for part, path in self.repeat.items() if steps[: len(path)] == path]
         return max(within)[1] if within else None
 
-    def file_name(self, at: datetime, number: int, count: int) -> str:
-        """The name of the document ``number`` (from 1) of ``count`` made at ``at``, local time."""
-        name = moment_name(self.file, at)
-        return f"{name}.json" if count == 1 else f"{name}_{number:06}.json"
+    def file_name(self, at: datetime, sequence: int, number: int, count: int) -> str:
+        """The name of the document ``number`` (from 1) of ``count`` of a batch made ``at``, local time, number ``sequence`` of its route."""
+        return f"{numbered_name(file_name(self.file, at, sequence), number, count)}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class JsonFormat(FieldsFormat[JsonTemplate]):
     """
 
     withdrawn: str | None = None
-    feedback: SheetFeedback | None = None
+    feedback: FileFeedback | None = None
 
     def template(self, name: str) -> JsonTemplate:
         """A template by its id. Raises KeyError."""

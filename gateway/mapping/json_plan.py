@@ -19,14 +19,13 @@ from gateway.mapping.canonical import canonical_schema
 from gateway.mapping.columns import Cells
 from gateway.mapping.conditions import all_hold
 from gateway.mapping.document import Documents, Rendered
-from gateway.mapping.fields_plan import field_start, fields_start
+from gateway.mapping.fields_plan import fields_body
 from gateway.mapping.format_model import RECORDS
 from gateway.mapping.json_level import JsonLevel, JsonRow
 from gateway.mapping.json_model import JsonFormat, JsonTemplate, pointer
 from gateway.mapping.json_schema import JsonRefusal
 from gateway.mapping.json_value import branch_of, json_bytes
 from gateway.mapping.problems import PROBLEMS, no_problems, value_class
-from gateway.package.characters import escape
 from gateway.package.fields import Fields
 
 __all__ = ["JsonPlan"]
@@ -66,8 +65,7 @@ class JsonPlan:
         # What is not known yet stands around the records alone; the schema is asked as if it were some batch's.
         some = replace(facts, id=SOME_BATCH.id, sequence=SOME_BATCH.sequence)
         made, problems = self._made(records, some)
-        start = fields_start(self.template.id)
-        texts = [f"{start}{''.join(_fields(self._record.named(one.texts)))}</Fields>" for one in made]
+        texts = [fields_body(self.template.id, self._record.named(one.texts)) for one in made]
         schema = {"@key": pl.String, "body": pl.String}
         frame = pl.DataFrame({"@key": [one.key for one in made], "body": texts}, schema=schema)
         return Rendered(frame=frame, problems=problems)
@@ -87,13 +85,14 @@ class JsonPlan:
         """Whether every text of a sealed body has a place in the template, and nothing gets lost when it is carried."""
         return dict(self._record.named(self._record.row(body.texts))) == dict(body.texts)
 
-    def carry(self, bodies: Iterable[Fields], facts: BatchFacts) -> tuple[bytes, ...]:
-        """The documents of sealed ``bodies`` of this template. The same bodies and facts make the same bytes.
+    def carry(self, bodies: Iterable[Fields], facts: BatchFacts) -> tuple[tuple[bytes, int], ...]:
+        """The documents of sealed ``bodies`` of this template, each with the number of records in it. The same bodies and facts make the
+        same bytes.
 
         Raises MappingError ``json-gate-refused``.
         """
-        values = [self._record.value(self._record.row(body.texts)) for body in bodies]
-        return tuple(self._documents(list(_parts(values, self.most)), facts))
+        parts = list(_parts([self._record.value(self._record.row(body.texts)) for body in bodies], self.most))
+        return tuple(zip(self._documents(parts, facts), map(len, parts), strict=True))
 
     @property
     def most(self) -> int | None:
@@ -199,11 +198,6 @@ def _told(refused: Sequence[Mapping[str, object]]) -> pl.DataFrame:
     frame = pl.DataFrame(refused, schema=PROBLEMS)
     described = value_class(pl.col("value_class").fill_null(""))
     return frame.with_columns(pl.when(pl.col("value_class").is_not_null()).then(described).otherwise(pl.lit("")))
-
-
-def _fields(named: Iterable[tuple[str, str]]) -> Iterator[str]:
-    for name, text in named:
-        yield f"{field_start(name)}{escape(text, place=name)}</Field>"
 
 
 def _parts(values: Sequence[_T], most: int | None) -> Iterator[Sequence[_T]]:

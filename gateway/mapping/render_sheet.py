@@ -45,7 +45,7 @@ class SheetPlan:
         """
         filled = self._columns.fill(records, facts)
         return RenderedSheet(
-            name=self.template.file_name(self.format.type, facts.created_at),
+            name=self.template.file_name(self.format.type, facts.created_at, facts.sequence),
             data=self._file(filled.good) if not filled.good.is_empty() else None,
             keys=tuple(filled.good["@key"]),
             problems=filled.problems,

@@ -32,7 +32,7 @@ class Receiving:
         catalog, fmt = mappings.catalog(exchange.catalog.id), mappings.format(exchange.format_id)
         self._judge = Judge(
             catalog=catalog,
-            document=mappings.document_plan(fmt, catalog),
+            document=mappings.document_plan(fmt.id, catalog),
             plan=mappings.checking_plan(catalog.id),
             format_id=fmt.id,
             format_version=fmt.version,

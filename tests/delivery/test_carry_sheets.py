@@ -58,7 +58,7 @@ def test_what_was_sealed_is_what_stands_in_the_file(name: str, library: Library)
         texts = [f"=HYPERLINK({number})<&>" for number in range(len(template.columns))]
         package = sealed(fmt, template, texts)
         (carried,) = carrier.carry(package)
-        assert carried.name == template.file_name(fmt.type, NOW.astimezone(ZoneInfo("Asia/Shanghai")))
+        assert carried.name == template.file_name(fmt.type, NOW.astimezone(ZoneInfo("Asia/Shanghai")), 2)
         assert carried.answer == f"{carried.name.rpartition('.')[0]}_反馈.csv"
         assert carrier.carry(package)[0].data == carried.data, "the same bytes at each attempt"
         sheet = pl.read_excel(carried.data, infer_schema_length=0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,9 @@ import jsonschema
 import pytest
 from referencing import Registry, Resource
 
-from gateway.exchange.file_names import digest_line
 from gateway.store import batches, quarantine
 from gateway.store.states import State
-from tests.delivery.foreign import lay_foreign
+from tests.delivery.foreign import answer, lay_foreign, take
 from tests.delivery.test_by_files import collect
 from tests.nodes import MAPPINGS, Nodes, permit, run_once
 
@@ -25,24 +22,6 @@ FORMAT = MAPPINGS / "formats" / "message-json"
 @pytest.fixture
 def nodes(tmp_path: Path) -> Nodes:
     return lay_foreign(tmp_path, FORMAT.name)
-
-
-def take(place: Path, pattern: str) -> tuple[str, bytes]:
-    """The receiver takes its file away: the only one of that name, with its digest."""
-    (file,) = (place / "outgoing").glob(pattern)
-    data, digest = file.read_bytes(), file.with_name(f"{file.name}.sha256")
-    assert digest.read_bytes() == digest_line(file.name, data)
-    digest.unlink()
-    file.unlink()
-    return file.stem, data
-
-
-def answer(place: Path, stem: str, rows: list[tuple[object, ...]]) -> None:
-    text = io.StringIO()
-    csv.writer(text).writerows([("序号", "结果", "代码", "说明"), *rows])
-    path = place / "incoming" / f"{stem}_反馈.csv"
-    path.write_bytes(text.getvalue().encode())
-    path.with_name(f"{path.name}.sha256").write_bytes(digest_line(path.name, path.read_bytes()))
 
 
 def validate(document: object) -> None:

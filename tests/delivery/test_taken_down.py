@@ -67,7 +67,7 @@ def nodes(tmp_path: Path) -> Nodes:
 [peers.province]
 code = "{PROVINCE}"
 name = "示例省交通运输厅"
-url = "https://127.0.0.1:1"
+url = "file://{tmp_path}/exchange"
 feedback = "taken-down"
 retry = {{ first = "1s", max = "1s" }}
 
@@ -150,6 +150,7 @@ def test_a_peer_that_signs_needs_certificates(nodes: Nodes) -> None:
     assert inspect_settings(config)[1] == ()
     config.write_text(config.read_text("utf-8").replace('feedback = "taken-down"\n', ""), "utf-8")
     assert {(one.code, one.key) for one in inspect_settings(config)[1]} == {
-        ("config-peer-without-certificates", "peers.province.certificates")
+        ("config-peer-without-certificates", "peers.province.certificates"),
+        ("config-format-not-in-packages", "exchanges.permits-to-province.format"),
     }
     assert BUREAU in config.read_text("utf-8")

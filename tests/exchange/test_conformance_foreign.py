@@ -1,8 +1,10 @@
-"""A receiver's own workbooks by the suite that every transport passes: it takes files, and answers with a list of rows. It signs nothing."""
+"""A receiver's own files, workbooks or XML, by the suite that every transport passes: it takes them, and answers with a list of rows. It signs
+nothing."""
 
 from __future__ import annotations
 
 import csv
+import fnmatch
 import io
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
@@ -12,10 +14,12 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+from lxml import etree
 
 from gateway.catalog.loader import load_catalogs
 from gateway.delivery.carry import FormatCarrier
 from gateway.delivery.carry_sheets import SheetCarrier
+from gateway.delivery.carry_xml import XmlCarrier
 from gateway.exchange.file_names import digest_line
 from gateway.exchange.folder_place import FolderPlace
 from gateway.exchange.foreign import ForeignTransport
@@ -25,6 +29,7 @@ from gateway.exchange.port import NodeInfo
 from gateway.exchange.recorder import Recorder
 from gateway.mapping.sheet_loader import load_sheet_format
 from gateway.mapping.sheet_model import SheetFormat
+from gateway.mappings import Mappings
 from gateway.package.certificates import Certificate
 from gateway.package.header import FormatReference
 from tests.exchange.conformance import KEYS, Bench, Conformance, Manner, post
@@ -33,7 +38,7 @@ from tests.nodes import MAPPINGS
 from tests.package.samples import RECEIVER, ecdsa
 
 HEADINGS = ("行号", "结果", "代码", "说明")
-LICENCES, WITHDRAWALS = "行政许可_法人_2026112214.xlsx", "撤销清单_2026112214.xlsx"
+LICENCES, WITHDRAWALS = "行政许可_法人_2026112214.xlsx", "撤销清单_20261122140237_000001.xlsx"
 Rows = list[tuple[object, ...]]
 WRONGS: dict[str, Callable[[Rows], bytes]] = {
     "a row of another file": lambda rows: feedback([*rows, (99, "成功", "", "")]),
@@ -58,6 +63,17 @@ def split() -> SheetFormat:
     return load_sheet_format(MAPPINGS / "formats" / "credit-2018-split", load_catalogs(MAPPINGS))
 
 
+@pytest.fixture(scope="module")
+def messages() -> FormatCarrier:
+    mappings = Mappings(MAPPINGS, "Asia/Shanghai")
+    xml = XmlCarrier(
+        mappings.format,
+        lambda name, catalog: mappings.whole_plan(name, mappings.catalog(catalog)),
+        ZoneInfo("Asia/Shanghai"),
+    )
+    return FormatCarrier(lambda _id: xml)
+
+
 def carrier_of(sheets: Callable[[], SheetFormat]) -> FormatCarrier:
     """The carrier of one format, as it is when it is asked for."""
     carrier = SheetCarrier(lambda _id: sheets(), ZoneInfo("Asia/Shanghai"))
@@ -67,12 +83,14 @@ def carrier_of(sheets: Callable[[], SheetFormat]) -> FormatCarrier:
 class ForeignBench:
     """The other organisation: a clerk with a spreadsheet."""
 
+    ending = ".xlsx"
+    named = (LICENCES, "撤销清单_*.xlsx")  # a batch's first file of records, and that of what is taken back
     taken_down = True
     format = FormatReference(id="credit-2018-split", version="1")
     trusted: Sequence[Certificate] = (ecdsa().certificate,)
     wrongs = tuple(WRONGS)
 
-    def __init__(self, root: Path, place: Place, fmt: SheetFormat) -> None:
+    def __init__(self, root: Path, place: Place, carrier: FormatCarrier) -> None:
         self.root = root
         self.packages: dict[str, bytes] = {}
         self.kept: dict[str, bytes] = {}
@@ -82,13 +100,12 @@ class ForeignBench:
         self.wrong = ""
         self.place = FailingPlace(place)
         self.clock = SetClock()
-        self.sheets = fmt
         self.transport = ForeignTransport(
             self.place,
             peer="platform",
             node=NodeInfo(code=RECEIVER.code, name=RECEIVER.name, versions=(1,)),
             clock=self.clock,
-            carrier=carrier_of(lambda: self.sheets),
+            carrier=carrier,
             recorder=Recorder(receiver=RECEIVER, signer=ecdsa().signer, clock=SetClock()),
             package_of=self.packages.get,
             waiting=lambda: list(self.packages),
@@ -106,7 +123,7 @@ class ForeignBench:
         gone, here = self.root.with_name("gone"), self.root
         if (manner is Manner.VANISH) != gone.exists():
             (here if manner is Manner.VANISH else gone).rename(gone if manner is Manner.VANISH else here)
-        self.place.fails, self.place.of = ("rename", ".xlsx") if manner is Manner.LOSE else ("", "")
+        self.place.fails, self.place.of = ("rename", self.ending) if manner is Manner.LOSE else ("", "")
         self.place.persists = True
         if again:
             self.answer_all()
@@ -117,7 +134,7 @@ class ForeignBench:
 
     async def work(self) -> None:
         outgoing = self.root / "outgoing"
-        for file in sorted(outgoing.glob("*.xlsx")):
+        for file in sorted(outgoing.glob(f"*{self.ending}")):
             (outgoing / "taken").mkdir(exist_ok=True)
             if self.manner is not Manner.REFUSE:
                 self.takings.append((list(self.packages)[-1], file.name))  # names do not tell the batch
@@ -139,22 +156,49 @@ class ForeignBench:
     def answer(self, data: bytes) -> bytes:
         if self.manner is Manner.REFUSE:
             return feedback([("", "失败", "E-9", "模板不对")])
-        sheet = pl.read_excel(io.BytesIO(data), infer_schema_length=0)
-        column = "记录编号" if "记录编号" in sheet.columns else "行政许可决定文书号"
-        bad = {
-            key if column == "记录编号" else f"{number}号" for number, key in enumerate(KEYS) if key in self.rejected
-        }
+        # Records by the number that they show, what is taken back by its key.
+        bad = {text for number, key in enumerate(KEYS) if key in self.rejected for text in (key, f"{number}号")}
         rows: Rows = [
             (row, "失败", "identifier-invalid", "代码不对") if text in bad else (row, "成功", "", "")
-            for row, text in enumerate(sheet[column].to_list(), start=2)
+            for row, text in self.read(data)
         ]
         return WRONGS[self.wrong](rows) if self.wrong else feedback(rows)
 
+    def read(self, data: bytes) -> list[tuple[int, str]]:
+        """What each row of a file is called, by its number."""
+        sheet = pl.read_excel(io.BytesIO(data), infer_schema_length=0)
+        column = "记录编号" if "记录编号" in sheet.columns else "行政许可决定文书号"
+        return list(enumerate(sheet[column].to_list(), start=2))
+
     async def copies(self, batch_id: str) -> int:
-        """Each batch has one workbook of records and one of what is taken back."""
+        """Each batch has the file of records and that of what is taken back."""
         taken = [name for batch, name in self.takings if batch == batch_id]
-        assert taken.count(LICENCES) == taken.count(WITHDRAWALS)
-        return taken.count(LICENCES)
+        first, gone = (len(fnmatch.filter(taken, name)) for name in self.named)
+        assert first == gone
+        return first
+
+
+class XmlBench(ForeignBench):
+    """A service that takes a message for each record."""
+
+    ending = ".xml"
+    named = ("xzxk_20261122140237_*_000001.xml", "cxqd_20261122140237_*.xml")
+    format = FormatReference(id="message-fields", version="1")
+
+    def body(self, number: int) -> str:
+        texts = {
+            "XK_WSH": f"{number}号", "XK_XMMC": "许可", "XK_NR": "内容", "XK_XDR": "甲公司", "XK_JDRQ": "2026/11/20", "XK_XZJG": "甲局",
+        }  # fmt: skip
+        fields = "".join(f'<Field name="Body/fields/{name}">{text}</Field>' for name, text in texts.items())
+        return f'<Fields xmlns="urn:credit-exchange:fields:1" template="administrative-license">{fields}</Fields>'
+
+    def answer(self, data: bytes) -> bytes:
+        return super().answer(data).replace("行号".encode("gb18030"), "序号".encode("gb18030"))
+
+    def read(self, data: bytes) -> list[tuple[int, str]]:
+        element = etree.fromstring(data)
+        path = "记录/记录编号" if element.tag == "撤销清单" else "Body/fields/XK_WSH"
+        return [(row, one.text or "") for row, one in enumerate(element.iterfind(path), start=1)]
 
 
 def lay_out(folder: Path) -> Path:
@@ -169,11 +213,11 @@ class TestForeign(Conformance):
     @pytest.fixture
     async def bench(self, tmp_path: Path, split: SheetFormat) -> AsyncIterator[Bench]:
         root = lay_out(tmp_path)
-        bench = ForeignBench(root, FolderPlace(root, peer="platform"), split)
+        bench = ForeignBench(root, FolderPlace(root, peer="platform"), carrier_of(lambda: split))
         yield bench
         await bench.transport.close()
 
-    async def test_the_files_are_the_receiver_s(self, bench: Bench) -> None:
+    async def test_the_files_are_the_receiver_s(self, bench: Bench, split: SheetFormat) -> None:
         """Names, headings, order, digests: and the same bytes whenever they are made."""
         assert isinstance(bench, ForeignBench)
         posted = post(bench)
@@ -188,7 +232,7 @@ class TestForeign(Conformance):
         assert sheet["行政许可决定文书号"].to_list() == ["0号", "1号", "2号"]
         back = pl.read_excel(outgoing / WITHDRAWALS, infer_schema_length=0)
         assert back.rows() == [(KEYS[3], "撤销", "revoked", None)]
-        carrier = carrier_of(lambda: bench.sheets)
+        carrier = carrier_of(lambda: split)
         first, second = (carrier.carry(posted.outgoing.package) for _ in range(2))
         assert [(one.name, one.data) for one in first] == [(one.name, one.data) for one in second]
         assert first[0].data == (outgoing / LICENCES).read_bytes()
@@ -248,9 +292,12 @@ class TestForeign(Conformance):
         assert not stale.exists()
         assert (stale.parent / "aside" / stale.name).exists()
 
-    async def test_a_format_that_says_nothing_of_withdrawals_refuses_them(self, bench: Bench) -> None:
-        assert isinstance(bench, ForeignBench)
-        bench.sheets = replace(bench.sheets, withdrawn=None)
+    async def test_a_format_that_says_nothing_of_withdrawals_refuses_them(
+        self, tmp_path: Path, split: SheetFormat
+    ) -> None:
+        root = lay_out(tmp_path / "silent")
+        silent = carrier_of(lambda: replace(split, withdrawn=None))
+        bench = ForeignBench(root, FolderPlace(root, peer="platform"), silent)
         answer = await bench.transport.send(post(bench).outgoing)
         assert isinstance(answer, Refused)
         assert answer.code == "sheets-withdrawal"
@@ -262,3 +309,26 @@ class TestForeign(Conformance):
         assert await bench.transport.arrived() == []
         await bench.work()
         assert [one.batch_id for one in await bench.transport.arrived()] == [posted.outgoing.batch_id]
+
+
+class TestXml(Conformance):
+    """Whole XML messages in a folder, one for each record."""
+
+    @pytest.fixture
+    async def bench(self, tmp_path: Path, messages: FormatCarrier) -> AsyncIterator[Bench]:
+        root = lay_out(tmp_path)
+        bench = XmlBench(root, FolderPlace(root, peer="platform"), messages)
+        yield bench
+        await bench.transport.close()
+
+    async def test_feedback_on_some_of_the_messages_is_not_all(self, bench: Bench) -> None:
+        assert isinstance(bench, ForeignBench)
+        posted = post(bench)
+        await bench.transport.send(posted.outgoing)
+        assert len(list((bench.root / "outgoing").glob("*.xml"))) == len(KEYS)
+        await bench.work()
+        late = next((bench.root / "incoming").glob("*_000003_反馈.csv"))
+        late.rename(bench.root / "late")
+        assert await bench.transport.receipt(posted.outgoing.batch_id) == NotReady()
+        (bench.root / "late").rename(late)
+        assert isinstance(await bench.transport.receipt(posted.outgoing.batch_id), Acknowledged)

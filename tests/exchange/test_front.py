@@ -62,6 +62,15 @@ def test_the_drivers_load_and_quote(url: str, module: str) -> None:
     assert f"{quote}Order{quote}" in statement
 
 
+def test_what_the_address_sets_stands_beside_our_limits(tmp_path: Path) -> None:
+    with open_database("postgresql", tmp_path) as database:
+        url = sa.make_url(database.url).update_query_dict({"options": "-csearch_path=elsewhere"})
+        engine = open_engine(Secret(url.render_as_string(hide_password=False)), peer="province", seconds=7)
+        with engine.connect() as conn:
+            shown = [conn.exec_driver_sql(f"SHOW {one}").scalar() for one in ("search_path", "statement_timeout")]
+    assert shown == ["elsewhere", "7s"]
+
+
 @pytest.mark.parametrize(
     ("url", "code"), [("no url", "front-url-invalid"), ("nosuch+driver://x:secret@h/d", "front-driver-missing")]
 )

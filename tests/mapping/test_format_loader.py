@@ -193,7 +193,7 @@ def test_a_binding_belongs_to_the_file_of_its_name(tmp_path: Path) -> None:
     ("missing", "code"),
     [
         ("format.toml", "format-file-unreadable"),
-        ("types.xsd", "schema-unusable"),
+        ("types.xsd", "schema-file-missing"),
         ("bindings/licences.toml", "format-without-binding"),
     ],
 )

@@ -86,7 +86,7 @@ def _json_records(data: bytes) -> Iterator[Mapping[str, str]]:
 
 def renderer(name: str, catalog: str) -> Renderer:
     home = mappings()
-    if home.is_sheet_format(name):
+    if home.document_of(name) == "sheet":
         fmt = home.sheet_format(name)
         template = next(one for one in fmt.templates if one.catalog == catalog)
         sheet = SheetPlan(fmt, template, home.library)
@@ -123,7 +123,7 @@ def renderer(name: str, catalog: str) -> Renderer:
         columns = [one for one in table.columns if one.field is not None]
         bound = {str(one.field): one.heading for one in columns if not one.rules}
         return Renderer(write_rows, _row_texts, bound, frozenset(str(one.field) for one in columns))
-    document = home.document_plan(home.format(name), home.catalog(catalog))
+    document = home.document_plan(name, home.catalog(catalog))
 
     def write_xml(sent: pl.DataFrame) -> Written:
         if document.format.document == "whole":

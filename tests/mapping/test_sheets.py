@@ -247,3 +247,13 @@ def test_the_command_line_explains_and_writes_sheets(tmp_path: Path) -> None:
     (made,) = (tmp_path / "out").iterdir()
     assert made.name.startswith("行政许可_法人_")
     assert fastexcel.read_excel(made).load_sheet(0).to_polars().height == 1
+
+
+@pytest.mark.parametrize("name", ["credit-2018-split", "mot-sheets", "mot-subjects", "mot-feedback"])
+def test_a_column_for_a_number_holds_no_kind_and_one_for_a_kind_no_number(mappings: Mappings, name: str) -> None:
+    for template in mappings.sheet_format(name).templates:
+        for column in template.columns:
+            if column.heading.endswith(("号", "号码", "证号")) and (column.field or "").endswith("_kind"):
+                raise AssertionError(f"{template.id}: {column.heading} holds {column.field}")
+            if "类型" in column.heading or "类别" in column.heading:
+                assert not (column.field or "").endswith("_id"), (template.id, column.heading)
