@@ -32,6 +32,8 @@ _RECORDS: Final = f"{{{_BATCH}}}Body/{{{_BATCH}}}Record"
 _REASON: Final = f"{{{_BATCH}}}Reason"
 _NAMED: Final = re.compile(r"Element '(?:\{[^}]*\})?([^']*)'")
 """How every message of libxml2's schema validator begins."""
+_COMPILATIONS: Final = 10
+"""Beside a thread that does nothing but parse, one compilation in some thousands loses its loader."""
 _INSIDE: Final = 4
 """Batch, Body, Record, and the element in it: so many steps lead to what stands in a record."""
 
@@ -83,12 +85,28 @@ class GateError:
 def compile_schema(file: str, texts: Mapping[str, bytes]) -> etree.XMLSchema:
     """libxml2's schema from ``file`` of ``texts``; what it includes and imports comes from ``texts`` too.
 
+    libxml2 has one loader of files for the whole process. lxml sets its own while it parses or compiles, and puts back
+    the one that it found: a parse in another thread that began before a compilation and ends within it takes the
+    loader away from it. What is imported after that is not found, which libxml2 calls a warning: the schema would lack
+    it, and refuse right documents as long as it lives. Such a schema is compiled again.
+
     Raises MappingError ``schema-unusable``.
     """
-    try:
-        return etree.XMLSchema(parse_schema(file, texts))
-    except etree.XMLSchemaParseError as error:
-        raise MappingError("schema-unusable", schema=file, detail=str(error)[:300]) from error
+    for _ in range(_COMPILATIONS):
+        try:
+            schema = etree.XMLSchema(parse_schema(file, texts))
+        except etree.XMLSchemaParseError as error:
+            if not _lost_loader(error.error_log):
+                raise MappingError("schema-unusable", schema=file, detail=str(error)[:300]) from error
+        else:
+            if not _lost_loader(schema.error_log):
+                return schema
+    raise MappingError("schema-unusable", schema=file, detail=f"libxml2: loader lost {_COMPILATIONS} times")
+
+
+def _lost_loader(log: Any) -> bool:
+    """Whether libxml2 itself went for a file: the resolver of :func:`parse_schema` answers for every one."""
+    return any(entry.domain_name == "IO" for entry in log)
 
 
 class Gate:
