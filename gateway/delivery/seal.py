@@ -21,6 +21,7 @@ from gateway.delivery.resend import as_sent
 from gateway.errors import MappingError
 from gateway.mapping.batch_facts import BatchFacts
 from gateway.mapping.canonical import decode
+from gateway.mapping.gate import refusal
 from gateway.mapping.problems import PROBLEMS, no_problems
 from gateway.memory import give_back
 from gateway.package.batch import BuiltBatch, build_batch
@@ -191,9 +192,7 @@ class Sealer:
             return built, None
         envelope = next((error for error in refused if error.record is None), None)
         if envelope is not None:
-            # What libxml2 names and its rule, not its words: a fault of ours has to be found by them.
-            facts = {"line": envelope.line, "code": envelope.code, "place": envelope.target, "rule": envelope.expected}
-            raise MappingError("gate-refused", format=exchange.format_id, **facts)
+            raise refusal(exchange.format_id, envelope, line=envelope.line)
         bad = {error.record for error in refused}
         found = [
             (key, key, "", error.target, error.code, "reject", error.value_class, error.expected)
@@ -203,7 +202,7 @@ class Sealer:
         built = self._draft(exchange, [line for index, (_, line) in enumerate(lines) if index not in bad])
         again = exchange.gate.check(built.xml)
         if again:
-            raise MappingError("gate-refused", format=exchange.format_id, line=again[0].line, code=again[0].code)
+            raise refusal(exchange.format_id, again[0], line=again[0].line)
         return built, pl.DataFrame(found, schema=PROBLEMS, orient="row")
 
     def _draft(self, exchange: Exchange, lines: Sequence[bytes]) -> BuiltBatch:

@@ -20,7 +20,7 @@ from gateway.mapping.batch_facts import BatchFacts
 from gateway.mapping.canonical import canonical_schema, canonical_type
 from gateway.mapping.explain import Explanation
 from gateway.mapping.format_model import RECORDS, Binding, Document, Format
-from gateway.mapping.gate import Gate
+from gateway.mapping.gate import Gate, refusal
 from gateway.mapping.leaf_plan import LeafPlan
 from gateway.mapping.level import Level, Written, problem_flag, raised_flags
 from gateway.mapping.outline import outline_of
@@ -230,7 +230,7 @@ class DocumentPlan:
         Raises MappingError ``gate-refused``.
         """
         if refused := self.refusals(body):
-            raise MappingError("gate-refused", format=self.format.id, line=1, code=refused[0].code)
+            raise refusal(self.format.id, refused[0])
         return _DECLARATION + body.encode() + b"\n"
 
     def _take(self, body: bytes, position: int, reader: XmlReader) -> tuple[Explanation, ...]:

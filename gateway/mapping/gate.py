@@ -25,7 +25,7 @@ from gateway.mapping.problems import problem_text
 from gateway.mapping.safe_xml import parse_safely, parse_schema
 from gateway.texts import DEFAULT_LANGUAGE, say_text
 
-__all__ = ["Gate", "GateError", "compile_schema"]
+__all__ = ["Gate", "GateError", "compile_schema", "refusal"]
 
 _BATCH: Final = "urn:credit-exchange:batch:1"
 _RECORDS: Final = f"{{{_BATCH}}}Body/{{{_BATCH}}}Record"
@@ -80,6 +80,11 @@ class GateError:
             "expected": self.expected,
         }
         return problem_text(problem, _NO_LABELS, language)
+
+
+def refusal(format_id: str, why: GateError | Explanation, *, line: int = 1) -> MappingError:
+    """``gate-refused`` for a document that fails as a whole: what libxml2 names and its rule, not its words, which may quote values."""
+    return MappingError("gate-refused", format=format_id, line=line, code=why.code, place=why.target, rule=why.expected)
 
 
 def compile_schema(file: str, texts: Mapping[str, bytes]) -> etree.XMLSchema:

@@ -13,18 +13,19 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from gateway.errors import MappingError
 from gateway.mapping.batch_facts import SOME_BATCH, BatchFacts
 from gateway.mapping.document import DocumentPlan, Rendered
 from gateway.mapping.explain import Explanation
 from gateway.mapping.fields_plan import fields_body
+from gateway.mapping.gate import refusal
 from gateway.mapping.level_texts import all_placed, element_texts, elements_of
 from gateway.package.fields import Fields
 
 __all__ = ["WholePlan"]
 
 _CHUNK: Final = 1_000
-_ALONE: Final = Explanation(target="", code="schema-violation")
+_AROUND: Final = Explanation(target="/", code="schema-violation", expected="minOccurs")
+"""What stands around the records has to be there, and something that it must hold is missing."""
 _Texts = Mapping[str, str]
 
 
@@ -75,7 +76,7 @@ class WholePlan:
         made: list[tuple[bytes, int]] = []
         for body, count in self._wholes([body.texts for body in bodies], self._document.most, facts):
             if body is None:
-                raise MappingError("gate-refused", format=self._document.format.id, line=1, code=_ALONE.code)
+                raise refusal(self._document.format.id, _AROUND)
             made.append((self._document.passed(body), count))
         return tuple(made)
 
@@ -94,7 +95,7 @@ class WholePlan:
         return found
 
     def _refusals(self, body: str | None) -> Sequence[Explanation]:
-        return (_ALONE,) if body is None else self._document.refusals(body)
+        return (_AROUND,) if body is None else self._document.refusals(body)
 
     def _wholes(self, texts: Sequence[_Texts], most: int | None, facts: BatchFacts) -> Iterator[tuple[str | None, int]]:
         """The documents of records, ``most`` in each where they stand together, and how many are in each; None where what stands around

@@ -75,17 +75,25 @@ def main(way: str) -> None:
     asked: list[str] = []
     resolve = FolderResolver.resolve
 
-    def resolve_while_the_other_ends(self: FolderResolver, url: str, public_id: str, context: Any = None) -> Any:
-        asked.append(url.rsplit("/", 1)[-1])
+    def resolve_while_the_other_ends(self: FolderResolver, system_url: str, public_id: str, context: Any = None) -> Any:
+        asked.append(system_url.rsplit("/", 1)[-1])
         if len(asked) == 1:
             other.end()
-        return resolve(self, url, public_id, context)
+        return resolve(self, system_url, public_id, context)
 
     FolderResolver.resolve = resolve_while_the_other_ends  # type: ignore[method-assign]  # this process has nothing else to do
     other.begin()
     schema = compile_schema("main.xsd", texts(way))
     last = etree.fromstring(WAYS[way][1])
-    print(json.dumps({"asked": asked, "whole": schema.validate(last), "strict": not schema.validate(etree.fromstring("<Unknown/>"))}))
+    print(
+        json.dumps(
+            {
+                "asked": asked,
+                "whole": schema.validate(last),
+                "strict": not schema.validate(etree.fromstring("<Unknown/>")),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
