@@ -46,6 +46,8 @@ def peer_way_findings(peers: Mapping[str, _Peer], file: str) -> Iterator[Finding
         if peer.database is not None and peer.feedback == "signed":
             yield Finding(code="config-database-signed", file=file, key=f"peers.{name}.feedback")
         elsewhere = file_place(peer.url) is not None or site_folder(peer.url) is not None
+        if peer.feedback != "signed" and not elsewhere and peer.database is None:
+            yield Finding(code="config-service-unsigned", file=file, key=f"peers.{name}.feedback", facts={"peer": name})
         if peer.delivery == "pull" and (elsewhere or peer.database is not None):
             yield Finding(code="config-pull-elsewhere", file=file, key=f"peers.{name}.delivery", facts={"peer": name})
 

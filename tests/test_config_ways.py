@@ -93,6 +93,16 @@ def test_who_fetches_may_be_asked_over_http(nodes: Nodes) -> None:
         assert told(file) == set()
 
 
+@pytest.mark.parametrize("form", ["credit-2018", "mot-sheets"])
+def test_over_http_there_is_no_feedback_to_take_down(nodes: Nodes, form: str) -> None:
+    codes = {code for code, _ in told(configure(nodes, HTTP, form, TAKEN_DOWN))}
+    assert "config-service-unsigned" in codes
+    pulled = 'delivery = "pull"\n[receive]\nlisten = "127.0.0.1:0"\nallow = {}\n'
+    assert ("config-service-unsigned", "peers.province.feedback") in told(
+        configure(nodes, "", form, TAKEN_DOWN + pulled)
+    )
+
+
 @pytest.mark.parametrize("form", ["mot-sheets", "message-json", "message-fields"])
 @pytest.mark.parametrize("url", [HTTP, FILES, SFTP])
 def test_a_receiver_s_own_files_do_not_go_in_packages(nodes: Nodes, form: str, url: str) -> None:
