@@ -8,19 +8,17 @@ import os
 import socket
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from pathlib import Path
 
 from gateway.catalog.model import Disclosure
-from gateway.clock import Clock, Ids, instant
+from gateway.clock import Clock, Ids
 from gateway.config import RecordsSourceSettings, Settings
-from gateway.config_digest import configured_values
-from gateway.config_keys import keys_trusted, read_certificates
+from gateway.config_keys import read_certificates
 from gateway.config_ledger import AuthoritySettings
 from gateway.delivery.anchor import Anchors
-from gateway.delivery.configured import enter_configuration
 from gateway.delivery.core import Retry
 from gateway.delivery.decisions import Decisions
 from gateway.delivery.dispatch import Dispatcher
@@ -29,16 +27,12 @@ from gateway.delivery.guard import Guard
 from gateway.delivery.held_records import HeldRecords
 from gateway.delivery.holds import Holds
 from gateway.delivery.keyring import (
-    certificate_key,
-    check_ledger_key,
-    enter_keys,
     read_history,
 )
 from gateway.delivery.ledgers import PeerLedgers
 from gateway.delivery.notary import Notary
 from gateway.delivery.plan import Plan, Planner
 from gateway.delivery.reconcile import Reconciler
-from gateway.delivery.recover import begin_ledger, close_interrupted
 from gateway.delivery.run import Runner
 from gateway.delivery.seal import Sealer
 from gateway.delivery.send import Courier
@@ -72,11 +66,9 @@ from gateway.publishing import build_site_transport, is_site
 from gateway.source_settings import build_source
 from gateway.sources.port import Source
 from gateway.store.database import Database
-from gateway.store.entries import DurableLog
-from gateway.store.lock import hold
 from gateway.ways import build_folders, build_service_transport, is_by_files
 
-__all__ = ["Gateway", "ledger_origin", "locked_gateway", "open_gateway", "read_gateway"]
+__all__ = ["Gateway", "ledger_origin"]
 
 
 _HOURS = 1_000
@@ -429,72 +421,3 @@ class Gateway:
     def certificates(self, paths: Iterable[Path]) -> tuple[Certificate, ...]:
         """Every certificate in these files. Raises PackageError."""
         return read_certificates(self.settings, paths)
-
-
-@contextmanager
-def locked_gateway(settings: Settings, *, what: str, clock: Clock, ids: Ids) -> Iterator[Gateway]:
-    """A gateway that nobody else works on, whose journal is migrated and whose ledger is not held against its memory yet."""
-    lock = hold(settings.data_dir, what=what, at=instant(clock.now()))
-    with lock, closing(Database.open(settings.store_url, upgrading=True)) as database:
-        database.migrate()
-        gateway = Gateway(settings, database, clock, ids)
-        newest = DurableLog(database).newest_checkpoint()
-        signed = 0 if newest is None else newest.size
-        check_ledger_key(read_history(database), gateway.note_signer.verifier, gateway.notary, signed)
-        yield gateway
-
-
-@contextmanager
-def open_gateway(settings: Settings, *, what: str, clock: Clock, ids: Ids, signing: bool = True) -> Iterator[Gateway]:
-    """A gateway that may write: the state folder is locked, the journal migrated, the ledger held against its memory.
-
-    ``what`` says in the lock who we are. Without ``signing`` nothing is signed before :meth:`Notary.release` is called. Raises StoreError
-    ``state-held`` while another process works on the state, LedgerError when the ledger was rolled back or forked, and what the parts raise.
-    """
-    with locked_gateway(settings, what=what, clock=clock, ids=ids) as gateway:
-        gateway.notary.start()
-        # One commit: what this start has to tell stands in the ledger before any work does.
-        with gateway.database.begin() as conn:
-            begin_ledger(
-                conn,
-                node=gateway.node,
-                origin=gateway.origin,
-                key=gateway.note_signer.verifier,
-                signer=gateway.signer,
-                clock=clock,
-            )
-            enter_keys(
-                conn,
-                node=gateway.node,
-                own=certificate_key("package", gateway.node.code, gateway.signer.certificate),
-                trusted=keys_trusted(settings, clock.now()),
-                on_first_use={peer.code for peer in settings.peers.values() if not peer.ledger_keys},
-                clock=clock,
-            )
-            enter_configuration(conn, node=gateway.node, values=configured_values(settings), clock=clock)
-        close_interrupted(gateway.database, clock)
-        if not signing:
-            gateway.notary.withhold()
-        # What a crash left unsigned is signed now; nothing happens when there is none.
-        gateway.notary.publish(final=True)
-        yield gateway
-        gateway.notary.publish(final=True)
-
-
-@contextmanager
-def read_gateway(settings: Settings, *, clock: Clock, ids: Ids) -> Iterator[Gateway]:
-    """A gateway that only looks, beside whatever process is at work; there need not be a journal yet.
-
-    Raises StoreError when there is a journal that cannot be read.
-    """
-    try:
-        database = Database.open(settings.store_url, read_only=True)
-    except StoreError as error:
-        if error.code not in {"store-missing", "schema-missing"}:
-            raise
-        database = None
-    try:
-        yield Gateway(settings, database, clock, ids)
-    finally:
-        if database is not None:
-            database.close()

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
-from gateway.app import Gateway, read_gateway
+from gateway.app import Gateway
 from gateway.catalog.loader import Library
 from gateway.catalog.model import Disclosure
 from gateway.clock import Clock, Ids, instant
@@ -29,6 +29,7 @@ from gateway.mapping.model import SourceMapping
 from gateway.mapping.sheet_model import SheetFormat
 from gateway.mapping.table_model import TableFormat
 from gateway.mappings import Mappings
+from gateway.opening import read_gateway
 from gateway.package.certificates import days_left, load_certificates, load_private_key
 from gateway.ways import build_place, folders_of, is_by_files
 

@@ -20,12 +20,13 @@ from typing import Any
 
 import structlog
 
-from gateway.app import Gateway, open_gateway
+from gateway.app import Gateway
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import Settings
 from gateway.delivery.exchange import Progress
 from gateway.errors import DeliveryError, GatewayError, StoreError, error_from_json, error_json
 from gateway.memory import few_threads
+from gateway.opening import open_gateway
 from gateway.orders import ORDERS
 
 __all__ = ["ControlServer", "ask", "perform"]

@@ -9,13 +9,14 @@ import hashlib
 from typing import Any
 
 from gateway import __version__
-from gateway.app import Gateway, locked_gateway
+from gateway.app import Gateway
 from gateway.clock import Clock, Ids, instant
 from gateway.config import Settings
 from gateway.errors import LedgerError
 from gateway.ledger.append import append
 from gateway.ledger.entry import Value
 from gateway.ledger.memory import FileHeadMemory
+from gateway.opening import locked_gateway
 from gateway.store.entries import DurableLog, TransactionLog
 
 __all__ = ["head_status", "init_head", "recover_head"]

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.app import Gateway, open_gateway
+from gateway.app import Gateway
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.delivery.guard import MassChange
 from gateway.delivery.run import Order
 from gateway.delivery.statement import Statement
+from gateway.opening import open_gateway
 from gateway.receiving import open_listener
 from gateway.workfolder import lay_out
 

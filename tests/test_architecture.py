@@ -31,6 +31,7 @@ FLOORS: list[tuple[str, ...]] = [
     ("config",),
     ("source_settings", "config_digest", "config_keys", "front_database", "planning", "publishing", "ways"),
     ("app", "verifier"),
+    ("opening",),
     ("receiving",),
     ("again", "auditor", "custody", "fetching", "head", "sites", "withdrawal"),
     ("collect",),

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from gateway.app import read_gateway
 from gateway.auditor import Wanted, entry_rows, unit_of
 from gateway.cli import evidence, head
 from gateway.cli.evidence import FromDay, Route, ToDay, days
@@ -21,6 +20,7 @@ from gateway.ledger.history import KEY_KINDS, KeyHistory
 from gateway.ledger.note import VerifierKey
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_log
+from gateway.opening import read_gateway
 from gateway.store.entries import DurableLog
 
 __all__ = ["app"]

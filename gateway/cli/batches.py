@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from gateway.app import read_gateway
 from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason, signed
 from gateway.cli.screen import local, print_json, say, screen, table
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.control import perform
 from gateway.errors import ConfigError
+from gateway.opening import read_gateway
 from gateway.package.container import open_package
 from gateway.package.receipt import parse_receipt
 from gateway.store import attempts, batches

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from gateway.app import read_gateway
 from gateway.catalog.difference import differences
 from gateway.catalog.loader import Library
 from gateway.catalog.model import Catalog
@@ -24,6 +23,7 @@ from gateway.config import load_settings
 from gateway.errors import ConfigError
 from gateway.mapping.workbook import workbook
 from gateway.mappings import Mappings
+from gateway.opening import read_gateway
 from gateway.store.inbox import last_received
 
 __all__ = ["app"]

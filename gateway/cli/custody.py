@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from gateway.app import read_gateway
 from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason, signed
 from gateway.cli.screen import ExitCode, print_json, say, screen, table
 from gateway.clock import RandomIds, SystemClock
@@ -15,6 +14,7 @@ from gateway.config import load_settings
 from gateway.control import perform
 from gateway.custody import list_alarms, list_holds
 from gateway.errors import ConfigError
+from gateway.opening import read_gateway
 
 __all__ = ["register"]
 

@@ -14,7 +14,6 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from gateway.app import read_gateway
 from gateway.auditor import export_evidence, prove
 from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason, signed
 from gateway.cli.screen import language, print_json, say, screen
@@ -26,6 +25,7 @@ from gateway.errors import ConfigError, DeliveryError, GatewayError
 from gateway.evidence.manifest import Selection
 from gateway.evidence.proof import proof_bytes
 from gateway.ledger.entry import decode
+from gateway.opening import read_gateway
 
 __all__ = ["FromDay", "Route", "ToDay", "days", "register"]
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from gateway.app import read_gateway
 from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason, signed
 from gateway.cli.screen import ExitCode, print_json, say, screen
 from gateway.clock import RandomIds, SystemClock
@@ -16,6 +15,7 @@ from gateway.config import load_settings
 from gateway.errors import ConfigError
 from gateway.head import head_status, init_head, recover_head
 from gateway.ledger.note import MAX_NOTE_BYTES
+from gateway.opening import read_gateway
 
 __all__ = ["app"]
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from gateway import custody
-from gateway.app import open_gateway, read_gateway
 from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason, signed
 from gateway.cli.screen import ExitCode, print_json, say, screen, table
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.control import perform
+from gateway.opening import open_gateway, read_gateway
 
 __all__ = ["app"]
 

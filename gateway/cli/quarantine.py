@@ -12,7 +12,7 @@ import polars as pl
 import typer
 from rich.markup import escape
 
-from gateway.app import Gateway, read_gateway
+from gateway.app import Gateway
 from gateway.catalog.model import Catalog
 from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason, signed
 from gateway.cli.screen import language, print_json, say, screen, table
@@ -25,6 +25,7 @@ from gateway.delivery.handback import Part, reason_text, write_handback
 from gateway.errors import ConfigError
 from gateway.mapping.problems import class_text, problem_fix, value_class
 from gateway.mapping.trial import clear_columns, clear_fields
+from gateway.opening import read_gateway
 from gateway.store import quarantine
 from gateway.store.database import Connection
 from gateway.store.quarantine import Stage, StoredCase

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.app import read_gateway
 from gateway.cli.bars import progress
 from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason, signed
 from gateway.cli.screen import ExitCode, local, print_json, say, screen, table
@@ -15,6 +14,7 @@ from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.control import perform
 from gateway.errors import error_from_json
+from gateway.opening import read_gateway
 from gateway.withdrawal import list_orders
 
 __all__ = ["app"]

@@ -11,7 +11,6 @@ import typer
 from rich.markup import escape
 
 from gateway.again import preview_resync
-from gateway.app import read_gateway
 from gateway.cli.bars import progress
 from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason, signed
 from gateway.cli.screen import ExitCode, print_json, say, screen, table
@@ -22,6 +21,7 @@ from gateway.control import perform
 from gateway.delivery.compare import Verdict
 from gateway.delivery.exchange import Progress
 from gateway.delivery.resync import By, Fate, MappingOf
+from gateway.opening import read_gateway
 
 __all__ = ["register"]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.app import Gateway, open_gateway, read_gateway
+from gateway.app import Gateway
 from gateway.cli.bars import progress
 from gateway.cli.options import CONFIG, AsJson, Config, Person, Reason
 from gateway.cli.screen import ExitCode, fail, print_json, say, screen
@@ -24,6 +24,7 @@ from gateway.delivery.preview import Preview, preview
 from gateway.errors import ConfigError, error_from_json
 from gateway.logs import configure
 from gateway.memory import few_threads
+from gateway.opening import open_gateway, read_gateway
 
 __all__ = ["register"]
 

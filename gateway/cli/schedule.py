@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.markup import escape
 
-from gateway.app import Gateway, read_gateway
+from gateway.app import Gateway
 from gateway.cli.options import CONFIG, AsJson, Config
 from gateway.cli.screen import language, print_json, say, screen
 from gateway.clock import RandomIds, SystemClock, instant, parse_instant
@@ -22,6 +22,7 @@ from gateway.delivery.outlook import MOST, look_ahead
 from gateway.delivery.plan import BELIEVED
 from gateway.delivery.schedule import Tick
 from gateway.errors import ConfigError
+from gateway.opening import read_gateway
 from gateway.store import pauses, runs, timetable
 from gateway.store.database import Connection
 from gateway.texts import say_text

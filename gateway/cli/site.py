@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from gateway.app import read_gateway
 from gateway.cli.options import CONFIG, AsJson, Config
 from gateway.cli.screen import ExitCode, print_json, say, screen, table
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.control import perform
+from gateway.opening import read_gateway
 from gateway.sites import check_sites
 
 __all__ = ["app"]

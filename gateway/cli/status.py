@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.markup import escape
 
-from gateway.app import Gateway, read_gateway
+from gateway.app import Gateway
 from gateway.cli.batches import batch_json
 from gateway.cli.options import CONFIG, AsJson, Config
 from gateway.cli.screen import language, local, print_json, say, screen, table
@@ -16,6 +16,7 @@ from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.control import ask
 from gateway.delivery.exchange import Route, receiver_of
+from gateway.opening import read_gateway
 from gateway.store import alarms, attempts, batches, inbox, pauses, peers, quarantine, records, routes, runs
 from gateway.store.batches import Batch
 from gateway.store.database import Connection

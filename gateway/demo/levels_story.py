@@ -19,7 +19,7 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.app import Gateway, open_gateway
+from gateway.app import Gateway
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.delivery.exchange import route_of
@@ -34,6 +34,7 @@ from gateway.fetching import ask_feedback, pull_once
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_log
 from gateway.memory import few_threads
+from gateway.opening import open_gateway
 from gateway.orders import ORDERS
 from gateway.receiving import open_listener
 from gateway.store import batches, inbox, quarantine

@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.app import Gateway, open_gateway
+from gateway.app import Gateway
 from gateway.clock import RandomIds, SystemClock
 from gateway.logs import configure
+from gateway.opening import open_gateway
 from tests.bench.figures import Deadline, Figure, Progress
 from tests.bench.keeping import measure_ledger
 from tests.bench.plain import PlainSchema

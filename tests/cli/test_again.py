@@ -13,13 +13,13 @@ import polars as pl
 import pytest
 from typer.testing import Result
 
-from gateway.app import read_gateway
 from gateway.cli.screen import ExitCode
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.ledger.entry import decode
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_log
+from gateway.opening import read_gateway
 from gateway.store import batches, quarantine, runs
 from gateway.store.entries import DurableLog
 from gateway.store.runs import Kind

@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import gateway.app
+import gateway.opening
 from gateway.app import Gateway
 from gateway.daemon import serve
 from gateway.exchange.folder_place import FolderPlace
@@ -56,7 +56,7 @@ def _dying(at: int, *, before: bool) -> type[Database]:
 
 def _inject(at: int, when: str) -> None:
     """Whatever opens the journal in this process gets one that dies."""
-    vars(gateway.app)["Database"] = _dying(at, before=when == "before")
+    vars(gateway.opening)["Database"] = _dying(at, before=when == "before")
 
 
 def _inject_in_folders(at: int) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from gateway.app import open_gateway, read_gateway
 from gateway.cli.screen import ExitCode
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import Settings, load_settings
@@ -18,6 +17,7 @@ from gateway.errors import LedgerError
 from gateway.head import head_status, recover_head
 from gateway.ledger.entry import decode
 from gateway.ledger.memory import FileHeadMemory
+from gateway.opening import open_gateway, read_gateway
 from gateway.store.entries import DurableLog
 from gateway.store.pauses import Scope
 from tests.cli.test_cli import gateway

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.app import Gateway, open_gateway
+from gateway.app import Gateway
 from gateway.clock import RandomIds, SystemClock, instant
 from gateway.config import load_settings
 from gateway.custody import hold, list_holds, release, retention
@@ -24,6 +24,7 @@ from gateway.ledger.entry import decode
 from gateway.ledger.folder import TileFolder
 from gateway.ledger.report import Verdict
 from gateway.ledger.verify import verify_folder, verify_log
+from gateway.opening import open_gateway
 from gateway.orders import ORDERS
 from gateway.package.container import open_package
 from gateway.package.forms import Node

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import Gateway, read_gateway
+from gateway.app import Gateway
 from gateway.auditor import Wanted, entry_rows, export_evidence
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import inspect_settings, load_settings
@@ -20,6 +20,7 @@ from gateway.exchange.outcome import Acknowledged, Outcome, ReceiptAnswer
 from gateway.exchange.port import NodeInfo, Outgoing
 from gateway.exchange.recorder import Recorder, Told
 from gateway.ledger.report import Verdict
+from gateway.opening import read_gateway
 from gateway.package.batch import parse_batch
 from gateway.package.container import open_package
 from gateway.package.fields import read_fields

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.app import Gateway, read_gateway
+from gateway.app import Gateway
 from gateway.auditor import prove
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
@@ -24,6 +24,7 @@ from gateway.evidence.proof import Proof, parse_proof, proof_bytes
 from gateway.evidence.verify_proof import verify_proof
 from gateway.ledger.entry import decode
 from gateway.ledger.report import Verdict
+from gateway.opening import read_gateway
 from gateway.package.batch import parse_batch
 from gateway.package.container import open_package
 from gateway.store import sealed

@@ -22,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway import __version__
-from gateway.app import Gateway, read_gateway
+from gateway.app import Gateway
 from gateway.auditor import export_evidence, note_export
 from gateway.clock import RandomIds, SystemClock, instant, parse_instant
 from gateway.config import load_settings
@@ -35,6 +35,7 @@ from gateway.ledger.append import append
 from gateway.ledger.cosignature import Cosigner
 from gateway.ledger.entry import Value
 from gateway.ledger.keys import generate_key
+from gateway.opening import read_gateway
 from gateway.orders import ORDERS
 from gateway.package.certificates import Certificate, fingerprint, generate_identity, pem_of
 from gateway.receiving import open_listener

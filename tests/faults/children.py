@@ -24,8 +24,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Literal, Protocol
 
-import gateway.app
-from gateway.app import open_gateway
+import gateway.opening
 from gateway.clock import RandomIds, SystemClock
 from gateway.config import load_settings
 from gateway.daemon import serve
@@ -34,6 +33,7 @@ from gateway.ledger.folder import TileFolder
 from gateway.ledger.memory import FileHeadMemory
 from gateway.logs import configure
 from gateway.memory import few_threads
+from gateway.opening import open_gateway
 from gateway.store.database import Connection, Database
 from tests.faults import builds
 
@@ -108,7 +108,7 @@ class _Watch:
 
     def install(self) -> None:
         """Whatever this process opens from now on is watched."""
-        vars(gateway.app)["Database"] = self.database()
+        vars(gateway.opening)["Database"] = self.database()
         for owner, name in ((FileHeadMemory, "swap"), (TileFolder, "create"), (TileFolder, "replace")):
             setattr(owner, name, self._call(f"{owner.__name__}.{name}", getattr(owner, name)))
         for name in ("send", "receipt"):
