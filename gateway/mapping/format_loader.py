@@ -129,7 +129,7 @@ class _FolderReader:
         try:
             schema = load_schema(self._folder, main, self._typed())
             # Two processors read the schema, each for its own work: what one of them does not take is no use.
-            compile_schema(main, self._texts)
+            compile_schema(main, {name: data for name, data in self._texts.items() if name.endswith(".xsd")})
         except MappingError as error:
             self._find(error.code, main, "", **error.facts)
             return None

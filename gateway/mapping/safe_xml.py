@@ -17,7 +17,6 @@ from lxml import etree
 
 from gateway.errors import MappingError
 from gateway.mapping.schema_paths import XML_SCHEMA, located
-from gateway.mapping.schema_text import schema_text
 
 __all__ = ["MEMORY", "FolderResolver", "parse_safely", "parse_schema"]
 
@@ -58,13 +57,12 @@ def parse_safely(data: bytes) -> etree._Element:
 def parse_schema(file: str, texts: Mapping[str, bytes]) -> etree._Element:
     """The schema document ``file`` of ``texts``, ready for :class:`lxml.etree.XMLSchema`: what it includes comes from ``texts`` alone.
 
-    Raises what :func:`parse_safely` and :func:`schema_text` raise.
+    ``texts`` are as :func:`gateway.mapping.schema_texts.schema_texts` makes them. Raises what :func:`parse_safely` raises.
     """
     parser = etree.XMLParser(**_OPTIONS)  # type: ignore[arg-type]  # as above
     parser.resolvers.add(FolderResolver(texts))
-    data = schema_text(texts[file])
-    _refuse_disguises(data)
-    return _parse(data, parser, base_url=MEMORY + file)
+    _refuse_disguises(texts[file])
+    return _parse(texts[file], parser, base_url=MEMORY + file)
 
 
 class FolderResolver(etree.Resolver):
@@ -78,7 +76,7 @@ class FolderResolver(etree.Resolver):
         del public_id
         name = located(system_url.removeprefix(MEMORY), "", self._texts)
         own = XML_SCHEMA.read_bytes() if system_url.endswith("/xml.xsd") else b""
-        data = own if name is None else schema_text(self._texts[name])
+        data = own if name is None else self._texts[name]
         _refuse_disguises(data)
         return self.resolve_string(data, context, base_url=MEMORY + name if name is not None else system_url)
 

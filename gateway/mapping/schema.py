@@ -27,7 +27,7 @@ from xmlschema.validators import XsdAnyElement, XsdComplexType, XsdElement, XsdG
 from gateway.errors import MappingError
 from gateway.mapping.schema_files import reachable
 from gateway.mapping.schema_paths import XML_SCHEMA
-from gateway.mapping.schema_text import schema_text
+from gateway.mapping.schema_texts import schema_texts
 from gateway.mapping.xsd_types import FREE_TEXT, SimpleType, read_simple_type
 
 __all__ = [
@@ -162,7 +162,7 @@ def load_schema(folder: Path, file: str, typed: _Typed = ()) -> Schema:
         raw = {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*.xsd")}
         if file not in raw:
             raise MappingError("schema-unusable", schema=file, detail=file)
-        texts = {name: schema_text(data) for name, data in raw.items()}
+        texts = schema_texts(raw)
         files = reachable(file, texts)
         with _readable(home, {name: texts[name] for name in files}, raw) as place:
             source = _read(place, file, files)

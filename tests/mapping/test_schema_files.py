@@ -104,6 +104,33 @@ def test_of_two_files_of_one_name_none_is_guessed(tmp_path: Path) -> None:
     assert "types.xsd" in str(refused.value.facts["missing"])
 
 
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        '<xs:import namespace="urn:y"/>',
+        "<xs:import\n id='a'\n namespace='urn:y' ></xs:import>",
+        '<!-- <xs:import namespace="urn:y" schemaLocation="nowhere.xsd"/> --><xs:import namespace="&#117;rn:y"/>',
+    ],
+)
+@pytest.mark.parametrize("place", ["types.xsd", 'common/it\'s & "types".xsd'])
+def test_an_import_may_leave_out_where_its_schema_lies(tmp_path: Path, left_out: str, place: str) -> None:
+    text = main("").replace('<xs:import namespace="urn:y" schemaLocation=""/>', left_out)
+    texts = {"main/x.xsd": text, place: TYPES, "main/other.xsd": TYPES.replace("urn:y", "urn:z")}
+    schema = load_schema(written(tmp_path, texts), "main/x.xsd")
+    compiled = compile_schema("main/x.xsd", {name: text.encode() for name, text in texts.items()})
+    for day, good in (("2026-03-05", True), ("soon", False)):
+        element = etree.fromstring(f'<R xmlns="urn:x">{day}</R>')
+        assert compiled.validate(element) == schema.source.is_valid(element) == good
+
+
+def test_of_two_files_of_one_namespace_none_is_guessed(tmp_path: Path) -> None:
+    text = main("").replace(' schemaLocation=""', "")
+    with pytest.raises(MappingError) as refused:
+        load_schema(written(tmp_path, {"x.xsd": text, "a.xsd": TYPES, "b.xsd": TYPES}), "x.xsd")
+    assert refused.value.code == "schema-unusable"
+    assert "y:T" in str(refused.value.facts["detail"])
+
+
 def test_the_attributes_of_xml_are_at_hand(tmp_path: Path) -> None:
     text = (
         f'{HEAD} targetNamespace="urn:x"><xs:import namespace="http://www.w3.org/XML/1998/namespace"'
