@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -34,6 +35,12 @@ def _config(conn: Connection | None = None) -> Config:
     return config
 
 
+@cache
+def _script(folder: Path) -> ScriptDirectory:
+    """The revisions in ``folder``; to read them takes longer than most commands."""
+    return ScriptDirectory(str(folder))
+
+
 def age(conn: Connection) -> Age:
     """Compare the database with the newest revision here.
 
@@ -45,7 +52,7 @@ def age(conn: Connection) -> Age:
         if inspect(conn).get_table_names():
             raise StoreError("schema-foreign")
         return Age.EMPTY
-    script = ScriptDirectory.from_config(_config())
+    script = _script(_FOLDER)
     if revision == script.get_current_head():
         return Age.CURRENT
     if revision not in {known.revision for known in script.walk_revisions()}:
@@ -54,7 +61,8 @@ def age(conn: Connection) -> Age:
 
 
 def upgrade(conn: Connection) -> None:
-    """Run every missing revision in the caller's transaction: all of them, or none."""
+    """Run every missing revision in the caller's transaction: all of them, or none. Raises as :func:`age`."""
     if conn.dialect.name == "postgresql":
         conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
-    command.upgrade(_config(conn), "head")
+    if age(conn) is not Age.CURRENT:
+        command.upgrade(_config(conn), "head")
