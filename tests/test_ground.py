@@ -1,7 +1,8 @@
-"""Clock, ids, logs: what everything stands on."""
+"""Clock, ids, logs, memory: what everything stands on."""
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import uuid
@@ -12,6 +13,7 @@ import structlog
 
 from gateway.clock import RandomIds, SystemClock, instant, parse_instant, uuid7
 from gateway.logs import configure, dropped_lines
+from gateway.memory import importing
 
 
 def test_uuid7_is_what_the_rfc_says() -> None:
@@ -71,3 +73,15 @@ def test_secrets_and_persons_never_reach_a_line(lines: io.StringIO) -> None:
     assert "canary" not in text
     assert "19491231" not in text
     assert len(text) < 2000
+
+
+def test_the_collector_rests_while_the_program_is_imported() -> None:
+    with importing():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
+    with pytest.raises(ImportError), importing():
+        raise ImportError
+    assert gc.isenabled()
+    gc.unfreeze()
