@@ -23,7 +23,7 @@ from gateway.mapping.explain import Explainer, Explanation
 from gateway.mapping.format_model import Document, Format
 from gateway.mapping.problems import problem_text
 from gateway.mapping.safe_xml import parse_safely, parse_schema
-from gateway.mapping.schema_texts import schema_texts
+from gateway.mapping.schema_files import readable
 from gateway.texts import DEFAULT_LANGUAGE, say_text
 
 __all__ = ["Gate", "GateError", "compile_schema", "refusal"]
@@ -96,12 +96,12 @@ def compile_schema(file: str, texts: Mapping[str, bytes]) -> etree.XMLSchema:
     loader away from it. What is imported after that is not found, which libxml2 calls a warning: the schema would lack
     it, and refuse right documents as long as it lives. Such a schema is compiled again.
 
-    Raises MappingError ``schema-unusable``, and what :func:`schema_texts` and :func:`parse_schema` raise.
+    Raises MappingError ``schema-unusable``, and what :func:`readable` raises.
     """
-    readable = schema_texts(texts)
+    texts = readable(texts)
     for _ in range(_COMPILATIONS):
         try:
-            schema = etree.XMLSchema(parse_schema(file, readable))
+            schema = etree.XMLSchema(parse_schema(file, texts))
         except etree.XMLSchemaParseError as error:
             if not _lost_loader(error.error_log):
                 raise MappingError("schema-unusable", schema=file, detail=str(error)[:300]) from error

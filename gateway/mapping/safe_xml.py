@@ -57,7 +57,7 @@ def parse_safely(data: bytes) -> etree._Element:
 def parse_schema(file: str, texts: Mapping[str, bytes]) -> etree._Element:
     """The schema document ``file`` of ``texts``, ready for :class:`lxml.etree.XMLSchema`: what it includes comes from ``texts`` alone.
 
-    ``texts`` are as :func:`gateway.mapping.schema_texts.schema_texts` makes them. Raises what :func:`parse_safely` raises.
+    ``texts`` are as :func:`gateway.mapping.schema_files.readable` makes them. Raises what :func:`parse_safely` raises.
     """
     parser = etree.XMLParser(**_OPTIONS)  # type: ignore[arg-type]  # as above
     parser.resolvers.add(FolderResolver(texts))

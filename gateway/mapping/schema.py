@@ -25,9 +25,8 @@ from xmlschema.exceptions import XMLSchemaWarning
 from xmlschema.validators import XsdAnyElement, XsdComplexType, XsdElement, XsdGroup, XsdType
 
 from gateway.errors import MappingError
-from gateway.mapping.schema_files import reachable
+from gateway.mapping.schema_files import reachable, readable
 from gateway.mapping.schema_paths import XML_SCHEMA
-from gateway.mapping.schema_texts import schema_texts
 from gateway.mapping.xsd_types import FREE_TEXT, SimpleType, read_simple_type
 
 __all__ = [
@@ -162,7 +161,7 @@ def load_schema(folder: Path, file: str, typed: _Typed = ()) -> Schema:
         raw = {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*.xsd")}
         if file not in raw:
             raise MappingError("schema-unusable", schema=file, detail=file)
-        texts = schema_texts(raw)
+        texts = readable(raw)
         files = reachable(file, texts)
         with _readable(home, {name: texts[name] for name in files}, raw) as place:
             source = _read(place, file, files)

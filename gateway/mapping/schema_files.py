@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
+from urllib.parse import quote
+
+from lxml import etree
 
 from gateway.errors import MappingError
 from gateway.mapping.safe_xml import parse_safely
 from gateway.mapping.schema_paths import XML_NAMESPACE, located
+from gateway.mapping.schema_text import schema_text
 
-__all__ = ["reachable"]
+__all__ = ["reachable", "readable"]
 
 _XSD: Final = "{http://www.w3.org/2001/XMLSchema}"
+
+
+def readable(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """``files`` of a folder as the processors get them: each as :func:`schema_text` makes it, and every import naming a file.
+
+    An import may leave out where its schema lies (XML Schema 1.0 Part 1, §4.2.3). Both processors know a namespace only by a file that was
+    named: the one that has it as its target is written in, if there is just one.
+
+    Raises what :func:`schema_text` and :func:`parse_safely` raise.
+    """
+    texts = {file: schema_text(data) for file, data in files.items()}
+    roots = {file: parse_safely(text) for file, text in texts.items()}
+    targets = {file: root.get("targetNamespace") for file, root in roots.items()}
+    shared = Counter(targets.values())
+    homes = {namespace: file for file, namespace in targets.items() if shared[namespace] == 1}
+    for file, root in roots.items():
+        left_out = [one for one in root.iterfind(f"{_XSD}import") if one.get("schemaLocation") is None]
+        placed = [(one, home) for one in left_out if (home := homes.get(one.get("namespace"))) is not None]
+        for element, home in placed:
+            element.set("schemaLocation", quote(posixpath.relpath(home, posixpath.dirname(file) or ".")))
+        if placed:
+            texts[file] = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return texts
 
 
 def reachable(main: str, texts: Mapping[str, bytes]) -> Mapping[str, Mapping[str, str]]:

@@ -28,7 +28,7 @@ class Age(Enum):
     CURRENT = "current"
 
 
-def _config(conn: Connection | None = None) -> Config:
+def _config(conn: Connection) -> Config:
     config = Config(attributes={"connection": conn})
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

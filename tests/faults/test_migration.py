@@ -29,7 +29,7 @@ _server = multiprocessing.get_context("forkserver")
 
 def older(current: Path, target: Path) -> str:
     """A database as the version before had it, with everything in it that there is in ``current``; returns that version."""
-    script = ScriptDirectory.from_config(schema._config())
+    script = ScriptDirectory(str(schema._FOLDER))
     head = script.get_revision("head")
     assert head is not None
     before = str(head.down_revision)
